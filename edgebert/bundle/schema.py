@@ -1,0 +1,172 @@
+"""The manifest of a bundle, as frozen dataclasses: format ``edgebert/1``.
+
+These classes only hold values. ``edgebert.bundle.manifest`` reads and writes them and checks every field;
+``docs/bundle-format.md`` is the normative text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FORMAT = "edgebert/1"
+MANIFEST_NAME = "manifest.json"
+
+TASKS = ("text-classification",)
+PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
+BACKENDS = ("onnx", "openvino", "tflite", "tensorrt")
+PRECISIONS = ("fp32", "fp16", "int8")
+DTYPES = ("int32", "int64", "float32")
+ARCHITECTURES = ("x86_64", "aarch64", "armv7l")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """One file of the bundle: POSIX path relative to the bundle, size in bytes, lower-case hex SHA-256."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Name, dtype and shape of a graph input or output; a string in ``shape`` is a free dimension."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the model answers: the pipeline name, its labels by class index, and how scores are made."""
+
+    name: str
+    problem_type: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """The tokenizer file, the longest input in tokens (special tokens included), and the padding id."""
+
+    file: FileRef
+    max_length: int
+    pad_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the bundle comes from.
+
+    ``checkpoint`` is the directory or hub name, ``files`` maps each file read from it to its SHA-256, ``tools`` maps
+    each tool that made the bundle to its version, ``command`` is the command line, ``created`` an RFC 3339 UTC time.
+    """
+
+    checkpoint: str
+    files: Mapping[str, str]
+    tools: Mapping[str, str]
+    command: tuple[str, ...]
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """Input shapes an artifact takes.
+
+    ``policy`` is ``"dynamic"`` (any batch, any length up to ``max_length``; ``buckets`` is empty) or ``"buckets"``
+    (batch 1, exactly the lengths in ``buckets``, ascending, the last one being ``max_length``).
+    """
+
+    policy: str
+    max_length: int
+    buckets: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Requires:
+    """What a device must have to run an artifact.
+
+    Empty ``architectures`` means any. Every ISA feature in ``isa`` must be present (Linux ``/proc/cpuinfo`` names).
+    ``runtimes`` maps distribution names to minimum versions; **any one** of them suffices.
+    """
+
+    architectures: tuple[str, ...]
+    isa: tuple[str, ...]
+    runtimes: Mapping[str, str]
+    accelerator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The evidence in short, measured on the build host against the float32 checkpoint.
+
+    ``max_abs_diff`` is in logits, ``label_agreement`` a share in [0, 1]. ``metric``, ``value`` and ``reference`` (the
+    float32 checkpoint's value) are ``None`` when no evaluation set was given.
+    """
+
+    max_abs_diff: float
+    label_agreement: float
+    metric: str | None = None
+    value: float | None = None
+    reference: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One model file set for one backend at one precision.
+
+    ``quantization`` says in words how weights and activations are stored and computed. ``tolerance`` is the largest
+    |logit difference| from the golden outputs that the device self-test accepts.
+    """
+
+    id: str
+    backend: str
+    precision: str
+    quantization: str
+    shapes: Shapes
+    files: tuple[FileRef, ...]
+    requires: Requires
+    tolerance: float
+    evidence: Headline
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A target the bundle was built for: which devices it means, and its artifacts, best first.
+
+    Empty ``architectures`` means any; ``vendor`` is the ``/proc/cpuinfo`` vendor id or ``None``; ``threads`` is the
+    number of threads to use, ``None`` for one per physical core.
+    """
+
+    target: str
+    architectures: tuple[str, ...]
+    vendor: str | None
+    order: tuple[str, ...]
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The whole of ``manifest.json``."""
+
+    format: str
+    name: str
+    task: Task
+    provenance: Provenance
+    tokenizer: Tokenizer
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    golden: FileRef
+    evidence: FileRef
+    report: FileRef
+    artifacts: tuple[Artifact, ...]
+    profiles: tuple[Profile, ...]
+
+    def artifact(self, artifact_id: str) -> Artifact:
+        """The artifact with this id. Raises ``KeyError`` when there is none."""
+        for artifact in self.artifacts:
+            if artifact.id == artifact_id:
+                return artifact
+        raise KeyError(artifact_id)

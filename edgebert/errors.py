@@ -1,0 +1,129 @@
+"""Every error that EdgeBERT raises on purpose.
+
+The tree::
+
+    EdgebertError
+    ├── InputError            a text or an option given to a model
+    ├── DataError             an evaluation or calibration file
+    ├── CheckpointError       the checkpoint to convert
+    ├── TargetError           a target description
+    ├── BundleError           a bundle on disk
+    │   ├── ManifestError     manifest.json breaks the format
+    │   └── IntegrityError    a file is missing, altered or not a plain file
+    ├── OutputError           a result cannot be written (exists, disk full, no permission)
+    ├── ConversionError       an artifact cannot be made
+    │   └── GateError         an artifact was made and is not good enough
+    └── BackendError          a backend cannot run an artifact
+        ├── SelfTestError     an artifact runs and gives wrong answers
+        └── SelectionError    no artifact of the bundle works on this device
+
+Each class has a stable ``code`` (for logs and programs) and an ``exit_code`` (for the command line). Each error says
+what is wrong and why in its message, and what to do about it in its ``hint``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EdgebertError(Exception):
+    """Base of all EdgeBERT errors.
+
+    Args:
+        message: what is wrong, naming the file, key or value, and why.
+        hint: what the user can do about it; empty when the message says it all.
+    """
+
+    code: ClassVar[str] = "edgebert"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class InputError(EdgebertError):
+    """A text or an option given to a model is not usable."""
+
+    code = "input"
+
+
+class DataError(EdgebertError):
+    """An evaluation or calibration file is not usable."""
+
+    code = "data"
+
+
+class CheckpointError(EdgebertError):
+    """The checkpoint is not a DistilBERT that can be converted."""
+
+    code = "checkpoint"
+
+
+class TargetError(EdgebertError):
+    """A target is unknown or its description is wrong."""
+
+    code = "target"
+
+
+class BundleError(EdgebertError):
+    """A bundle on disk cannot be used."""
+
+    code = "bundle"
+
+
+class ManifestError(BundleError):
+    """``manifest.json`` breaks the bundle format."""
+
+    code = "bundle.manifest"
+
+
+class IntegrityError(BundleError):
+    """A file of the bundle is missing, altered, or not a plain file."""
+
+    code = "bundle.integrity"
+
+
+class OutputError(EdgebertError):
+    """A result cannot be written: it exists, the disk is full, or permission is missing."""
+
+    code = "output"
+
+
+class ConversionError(EdgebertError):
+    """An artifact cannot be made from the checkpoint."""
+
+    code = "conversion"
+
+
+class GateError(ConversionError):
+    """An artifact was made, measured, and is not good enough to ship."""
+
+    code = "conversion.gate"
+    exit_code = 3
+
+
+class BackendError(EdgebertError):
+    """A backend is missing or cannot run an artifact."""
+
+    code = "backend"
+
+
+class SelfTestError(BackendError):
+    """An artifact runs on this device and gives wrong answers."""
+
+    code = "backend.self-test"
+
+
+class SelectionError(BackendError):
+    """No artifact of the bundle works on this device."""
+
+    code = "backend.selection"
+
+
+class BackendFallbackWarning(UserWarning):
+    """A better artifact was passed over; the message says which and why."""
