@@ -1,0 +1,116 @@
+"""The protocol that every backend implements: open (the constructor), run, close, and facts about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebert.bundle.schema import Artifact, Shapes
+from edgebert.devices.backends import Runtime
+from edgebert.errors import BackendError, EdgebertError
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What really runs, as the backend itself reports it.
+
+    ``distribution`` and ``version`` name the installed package, ``threads`` is the number of compute threads,
+    ``device`` the device that executes, ``details`` whatever else a backend can tell (providers, delegate, precision).
+    """
+
+    artifact: str
+    backend: str
+    distribution: str
+    version: str
+    threads: int
+    device: str
+    details: Mapping[str, str]
+
+
+class Engine(Protocol):
+    """One opened artifact. Safe to call from many threads."""
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What really runs."""
+        ...
+
+    @property
+    def shapes(self) -> Shapes:
+        """The input shapes that :meth:`run` takes."""
+        ...
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """Compute the outputs for one batch.
+
+        Args:
+            inputs: name -> integers ``[batch, length]``; cast to the dtype that the graph declares. ``batch`` is 1 and
+                ``length`` one of the buckets when ``shapes.policy`` is ``"buckets"``.
+
+        Returns:
+            name -> array ``[batch, ...]``, owned by the caller: a later run does not write into it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the backend. Not called while a run is in progress, and not called twice."""
+        ...
+
+
+class EngineFactory(Protocol):
+    """How an engine is opened; each engine class is one."""
+
+    def __call__(self, artifact: Artifact, files: list[Path], threads: int, runtime: Runtime) -> Engine:
+        """Open ``files`` of ``artifact`` in ``runtime`` with ``threads`` compute threads."""
+        ...
+
+
+def cast_inputs(inputs: Tensors, dtypes: Mapping[str, np.dtype[Any]], artifact: str) -> dict[str, NDArray[Any]]:
+    """Inputs as C-contiguous arrays of the dtypes that a graph declares.
+
+    Raises:
+        BackendError: the graph takes other inputs than those given.
+    """
+    if inputs.keys() != dtypes.keys():
+        raise BackendError(
+            f"Artifact {artifact} takes the inputs {sorted(dtypes)}, not {sorted(inputs)}.",
+            hint="Convert the checkpoint again.",
+        )
+    return {name: np.ascontiguousarray(inputs[name], dtype=dtype) for name, dtype in dtypes.items()}
+
+
+def run_engine(engine: Engine, inputs: Tensors) -> dict[str, NDArray[Any]]:
+    """Run ``engine`` once; whatever the backend raises becomes a :class:`~edgebert.errors.BackendError`."""
+    try:
+        return engine.run(inputs)
+    except EdgebertError:
+        raise
+    except Exception as error:  # each backend has exception types of its own, and none may be imported here
+        shape = "x".join(str(size) for size in next(iter(inputs.values())).shape)
+        raise BackendError(
+            f"Artifact {engine.facts.artifact} failed in {engine.facts.distribution} {engine.facts.version} "
+            f"on an input of {shape}: {error}",
+            hint="Run `edgebert verify` on the bundle; pin another artifact with artifact=... meanwhile.",
+        ) from error
+
+
+def only_file(files: list[Path], suffix: str, artifact: str) -> Path:
+    """The one file with this suffix.
+
+    Raises:
+        BackendError: there is none, or there are several.
+    """
+    found = [file for file in files if file.suffix == suffix]
+    if len(found) != 1:
+        raise BackendError(
+            f"Artifact {artifact} has {len(found)} {suffix} files; it must have exactly one.",
+            hint="Convert the checkpoint again.",
+        )
+    return found[0]

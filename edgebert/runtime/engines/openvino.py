@@ -1,0 +1,88 @@
+"""OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgebert.bundle.schema import Artifact, Shapes
+from edgebert.devices.backends import Runtime
+from edgebert.runtime.engines.base import EngineFacts, Tensors, cast_inputs, only_file
+
+
+def import_openvino() -> ModuleType:
+    """``import openvino`` without its usage statistics.
+
+    Importing the package imports its conversion tools, and these send an event over the network and write a client id
+    into the home directory if ``openvino_telemetry`` is installed, which pip does by default
+    (``openvino/tools/ovc/__init__.py``). When that package cannot be imported they fall back to a stub that does
+    nothing, so it is hidden while they load.
+    """
+    name = "openvino_telemetry"
+    if "openvino" in sys.modules or name in sys.modules:
+        import openvino
+    else:
+        sys.modules[name] = None  # type: ignore[assignment]  # the documented way to make an import fail
+        try:
+            import openvino
+        finally:
+            del sys.modules[name]
+    return openvino  # type: ignore[no-any-return]
+
+
+class OpenVinoEngine:
+    """An OpenVINO IR, compiled for the CPU with one stream of ``threads`` threads.
+
+    Activations are computed in float32: left alone, the CPU plugin takes bfloat16 or float16 where the CPU has them,
+    and answers differ from one machine to the next. Each concurrent call has an infer request of its own; requests
+    are reused.
+    """
+
+    def __init__(self, artifact: Artifact, files: list[Path], threads: int, runtime: Runtime) -> None:
+        ov = import_openvino()
+        path = only_file(files, ".xml", artifact.id)
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads,
+        }
+        self._compiled = ov.Core().compile_model(path, "CPU", settings)
+        self._dtypes = {port.get_any_name(): port.get_element_type().to_dtype() for port in self._compiled.inputs}
+        self._outputs = [port.get_any_name() for port in self._compiled.outputs]
+        self._idle: list[Any] = []
+        self.shapes: Shapes = artifact.shapes
+        precision = self._compiled.get_property("INFERENCE_PRECISION_HINT")
+        self.facts = EngineFacts(
+            artifact=artifact.id,
+            backend="openvino",
+            distribution=runtime.distribution,
+            version=str(runtime.version),
+            threads=int(self._compiled.get_property("INFERENCE_NUM_THREADS")),
+            device=", ".join(self._compiled.get_property("EXECUTION_DEVICES")),
+            details={
+                "inference precision": precision.get_type_name(),
+                "streams": str(self._compiled.get_property("NUM_STREAMS")),
+            },
+        )
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """See :meth:`edgebert.runtime.engines.base.Engine.run`."""
+        feeds = cast_inputs(inputs, self._dtypes, self.facts.artifact)
+        try:
+            request = self._idle.pop()  # list.pop and list.append are atomic: no lock is needed
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        results = request.infer(feeds, share_inputs=True, share_outputs=False)
+        outputs = {name: results[index] for index, name in enumerate(self._outputs)}
+        self._idle.append(request)  # a request whose run failed is not used again
+        return outputs
+
+    def close(self) -> None:
+        """See :meth:`edgebert.runtime.engines.base.Engine.close`."""
+        self._idle.clear()
+        del self._compiled

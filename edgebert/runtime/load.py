@@ -1,0 +1,118 @@
+"""Opening a bundle: the best artifact that works on this machine."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+from edgebert.bundle import Bundle, Golden, open_bundle
+from edgebert.devices import Machine, describe_machine, find_runtimes
+from edgebert.errors import BackendError, BackendFallbackWarning, InputError, IntegrityError, SelectionError
+from edgebert.runtime.engines import build_engine
+from edgebert.runtime.explanation import CHOSEN, FAILED, NOT_NEEDED, Explanation, Verdict, cannot_run
+from edgebert.runtime.guard import GuardedEngine
+from edgebert.runtime.model import Model
+from edgebert.runtime.selection import Candidate, rank
+from edgebert.runtime.tasks import open_task
+from edgebert.runtime.tokenization import TextTokenizer
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    artifact: str | None = None,
+    backend: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    strict: bool = False,
+) -> Model:
+    """Load a bundle with the best artifact that works on this machine.
+
+    Artifacts are tried in the order of the target profile that matches the machine. Each one must have the right
+    hashes, open in its backend and pass a golden self-test. One that fails is passed over with a
+    :class:`~edgebert.errors.BackendFallbackWarning`. One that cannot run here because something is not installed or
+    the CPU lacks a feature is no failure: only :meth:`Model.explain` tells of it.
+
+    Args:
+        path: the bundle's directory.
+        artifact: run this artifact and no other.
+        backend: run only artifacts for this backend.
+        precision: run only artifacts of this precision.
+        threads: compute threads; ``None`` for the profile's number, or else one per physical core.
+        strict: raise the error of an artifact that fails instead of trying the next.
+
+    Raises:
+        BundleError: the bundle cannot be read, or its tokenizer or golden file is altered.
+        SelectionError: no artifact that the arguments allow works; the message lists them with the reasons.
+        InputError: ``threads`` is not a whole number of at least 1.
+        BackendError, IntegrityError: with ``strict``, the failure of the best artifact.
+    """
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise InputError(f"threads={threads!r} is not allowed.", hint="Use a whole number of at least 1, or None.")
+    bundle = open_bundle(path)
+    manifest = bundle.manifest
+    machine = describe_machine()
+    candidates = rank(manifest, machine, find_runtimes(), artifact=artifact, backend=backend, precision=precision)
+    task = open_task(manifest.task)
+    tokenizer_json = bundle.read(manifest.tokenizer.file)
+    golden = bundle.golden()
+    verdicts: list[Verdict] = []
+    for position, candidate in enumerate(candidates):
+        if candidate.runtime is None:
+            verdicts.append(cannot_run(candidate))
+            continue
+        try:
+            engine = _open(candidate, bundle, golden, _threads(candidate, machine, threads))
+        except (BackendError, IntegrityError) as error:
+            if strict:
+                raise
+            verdicts.append(Verdict(candidate.artifact.id, FAILED, error.message))
+            warnings.warn(
+                f"Artifact {candidate.artifact.id} of {manifest.name} is passed over: {error.message}",
+                BackendFallbackWarning,
+                stacklevel=2,
+            )
+            continue
+        verdicts.append(Verdict(candidate.artifact.id, CHOSEN))
+        verdicts += [
+            Verdict(later.artifact.id, NOT_NEEDED) if later.runtime is not None else cannot_run(later)
+            for later in candidates[position + 1 :]
+        ]
+        explanation = Explanation(
+            bundle=manifest.name,
+            chosen=candidate.artifact.id,
+            profile=candidate.profile.target if candidate.profile else None,
+            facts=engine.facts,
+            self_test=engine.load_test,
+            verdicts=tuple(verdicts),
+        )
+        max_length = min(manifest.tokenizer.max_length, candidate.artifact.shapes.max_length)
+        try:
+            tokenizer = TextTokenizer(tokenizer_json, max_length=max_length)
+        except BaseException:
+            engine.close()
+            raise
+        return Model(engine=engine, tokenizer=tokenizer, task=task, manifest=manifest, explanation=explanation)
+    raise _nothing_works(manifest.name, candidates, verdicts)
+
+
+def _open(candidate: Candidate, bundle: Bundle, golden: Golden, threads: int) -> GuardedEngine:
+    assert candidate.runtime is not None
+    artifact = candidate.artifact
+    bundle.verify(artifact.files)
+    engine = build_engine(artifact, [bundle.file(ref) for ref in artifact.files], threads, candidate.runtime)
+    return GuardedEngine(engine, golden, artifact.tolerance)
+
+
+def _threads(candidate: Candidate, machine: Machine, threads: int | None) -> int:
+    profile = candidate.profile.threads if candidate.profile else None
+    return threads or profile or machine.physical_cores
+
+
+def _nothing_works(name: str, candidates: list[Candidate], verdicts: list[Verdict]) -> SelectionError:
+    listing = "".join(f"\n  {verdict.artifact}: {verdict.reason}" for verdict in verdicts)
+    install = next((candidate.install for candidate in candidates if candidate.install), "")
+    return SelectionError(
+        f"No artifact of {name} works on this machine:{listing}\n",
+        hint=f"Install the backend of the best one: {install}" if install else "Convert for this machine's target.",
+    )

@@ -1,0 +1,208 @@
+"""A loaded model: what a device application calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edgebert.bundle.schema import Manifest
+from edgebert.errors import InputError
+from edgebert.runtime.explanation import Explanation
+from edgebert.runtime.guard import GuardedEngine
+from edgebert.runtime.shapes import Batch, plan_batches
+from edgebert.runtime.tasks import Outputs, Prepared, Result, TaskHandler
+from edgebert.runtime.tokenization import TextTokenizer, Window
+
+_STREAM_BATCHES = 16
+"""How many batches of input a stream gathers, so that texts of similar length can run together."""
+
+
+class Model:
+    """A bundle's model, running on this machine. :func:`edgebert.load` makes one.
+
+    Safe to call from many threads. A context manager: leaving it closes the model.
+
+    An input's answer does not depend on its neighbours: inputs are grouped by length to save arithmetic, and padding
+    is masked out.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: GuardedEngine,
+        tokenizer: TextTokenizer,
+        task: TaskHandler[Any],
+        manifest: Manifest,
+        explanation: Explanation,
+    ) -> None:
+        self._engine = engine
+        self._tokenizer = tokenizer
+        self._task = task
+        self._manifest = manifest
+        self._explanation = explanation
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, by class index."""
+        return self._manifest.task.labels
+
+    @property
+    def task(self) -> str:
+        """The name of the task, as ``transformers.pipeline`` has it."""
+        return self._manifest.task.name
+
+    @property
+    def artifact(self) -> str:
+        """The id of the artifact that runs."""
+        return self._explanation.chosen
+
+    @property
+    def max_length(self) -> int:
+        """The longest input in tokens, special tokens included; longer text is read in windows."""
+        return self._tokenizer.max_length
+
+    def __call__(self, inputs: object, *, batch_size: int = 8, **options: object) -> Result:
+        """Answer one input, or a list of them.
+
+        Args:
+            inputs: one input of the task, or a list of them.
+            batch_size: how many inputs run together at most.
+            **options: options of the task; see its module in ``edgebert.runtime.tasks``. Every task has
+                ``truncation``: ``False`` (default) reads long text in windows, ``True`` cuts it, ``"error"`` refuses.
+
+        Returns:
+            What ``transformers.pipeline`` returns for the task; a list of it for a list.
+
+        Raises:
+            InputError: an input or an option is not usable; the message names it.
+            BackendError: the backend fails, or the model is closed.
+        """
+        _check_batch_size(batch_size)
+        parsed = self._task.parse_options(**options)
+        if isinstance(inputs, list):
+            prepared = [self._prepare(item, index, parsed) for index, item in enumerate(inputs)]
+            return self._answer(prepared, batch_size, parsed)
+        if not isinstance(inputs, (str, tuple, Mapping)) and isinstance(inputs, Iterable):
+            raise InputError(
+                f"inputs is an object of type {type(inputs).__name__}.",
+                hint="Give one input or a list; for any other iterable use model.stream(...).",
+            )
+        [result] = self._answer([self._task.prepare(self._tokenizer, inputs, parsed)], 1, parsed)
+        return self._task.wrap_single(inputs, result, parsed)
+
+    def stream(self, inputs: Iterable[object], *, batch_size: int = 8, **options: object) -> Iterator[Result]:
+        """Answer any number of inputs in constant memory.
+
+        Inputs are read as they are needed, :data:`_STREAM_BATCHES` batches ahead. Results come in the order of the
+        inputs, each as in the list that calling the model gives. When reading or preparing an input fails, the
+        results of all inputs before it come first.
+
+        Args:
+            inputs: inputs of the task; a generator, an open file, a list.
+            batch_size: how many inputs run together at most.
+            **options: as for calling the model.
+
+        Raises:
+            InputError: at once for an option, while iterating for an input; the message names it.
+            BackendError: while iterating: the backend fails, or the model is closed.
+        """
+        _check_batch_size(batch_size)
+        parsed = self._task.parse_options(**options)
+        if isinstance(inputs, (str, bytes, Mapping)) or not isinstance(inputs, Iterable):
+            raise InputError(
+                f"stream takes an iterable of inputs, not an object of type {type(inputs).__name__}.",
+                hint="For one input, call the model itself.",
+            )
+        return self._stream(inputs, batch_size, parsed)
+
+    def explain(self) -> Explanation:
+        """What was chosen, what was passed over, and why. ``print`` it, or read its fields."""
+        return self._explanation
+
+    def warmup(self) -> None:
+        """Run every shape once, so that the first real input is not slower than the next.
+
+        Buckets: each of them, which also self-tests it. Dynamic shapes: the longest input, which sizes the buffers.
+
+        Raises:
+            SelfTestError: a bucket fails its golden test.
+            BackendError: the backend fails, or the model is closed.
+        """
+        for length in self._engine.shapes.buckets or (self.max_length,):
+            shape = (1, length)
+            self._engine.run({"input_ids": np.zeros(shape, np.int32), "attention_mask": np.ones(shape, np.int32)})
+
+    def close(self) -> None:
+        """Free the backend, after the calls in progress. May be called again; using the model then is an error."""
+        self._engine.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<edgebert.Model {self._manifest.name}: {self.task}, {self.artifact}>"
+
+    def _stream(self, inputs: Iterable[object], batch_size: int, options: object) -> Iterator[Result]:
+        source = enumerate(inputs)
+        failure: BaseException | None = None
+        exhausted = False
+        while not exhausted and failure is None:
+            chunk: list[Prepared] = []
+            windows = 0
+            # Counted in windows, not in inputs: one very long text is as much work as many short ones.
+            while windows < _STREAM_BATCHES * batch_size:
+                try:
+                    index, item = next(source)
+                    chunk.append(self._prepare(item, index, options))
+                except StopIteration:
+                    exhausted = True
+                    break
+                except Exception as error:  # whatever the caller's iterable raises; raised again below
+                    failure = error
+                    break
+                windows += len(chunk[-1].windows)
+            yield from self._answer(chunk, batch_size, options)
+        if failure is not None:
+            raise failure
+
+    def _prepare(self, item: object, index: int, options: object) -> Prepared:
+        try:
+            return self._task.prepare(self._tokenizer, item, options)
+        except InputError as error:
+            raise InputError(f"inputs[{index}]: {error.message}", hint=error.hint) from None
+
+    def _answer(self, prepared: list[Prepared], batch_size: int, options: object) -> list[Result]:
+        outputs = iter(self._run([window for item in prepared for window in item.windows], batch_size))
+        return [self._task.finish(item, [next(outputs) for _ in item.windows], options) for item in prepared]
+
+    def _run(self, windows: list[Window], batch_size: int) -> list[Outputs]:
+        """The outputs of each window, in order."""
+        outputs: list[Outputs] = [{}] * len(windows)
+        for batch in plan_batches([len(window.input_ids) for window in windows], self._engine.shapes, batch_size):
+            answers = self._engine.run(self._assemble(windows, batch))
+            for row, index in enumerate(batch.indices):
+                outputs[index] = {name: values[row] for name, values in answers.items()}
+        return outputs
+
+    def _assemble(self, windows: list[Window], batch: Batch) -> dict[str, Any]:
+        shape = (len(batch.indices), batch.length)
+        input_ids = np.full(shape, self._manifest.tokenizer.pad_id, dtype=np.int32)
+        attention_mask = np.zeros(shape, dtype=np.int32)
+        for row, index in enumerate(batch.indices):
+            ids = windows[index].input_ids
+            input_ids[row, : len(ids)] = ids
+            attention_mask[row, : len(ids)] = 1
+        return {"input_ids": input_ids, "attention_mask": attention_mask}
+
+
+def _check_batch_size(batch_size: object) -> None:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size={batch_size!r} is not allowed.", hint="Use a whole number of at least 1.")

@@ -1,0 +1,144 @@
+"""Which artifacts of a bundle can run on a machine, and in which order to try them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgebert.bundle.schema import Artifact, Manifest, Profile, Requires
+from edgebert.devices import Machine, Runtime, version_at_least
+from edgebert.errors import SelectionError
+from edgebert.runtime.engines import ENGINES
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An artifact, and whether this machine can run it.
+
+    Attributes:
+        artifact: the artifact.
+        profile: the profile that ranked it; ``None`` for an artifact that no matching profile names.
+        runtime: the installed backend to run it with; ``None`` when it cannot run.
+        reason: why it cannot run; ``None`` when it can.
+        install: the line that installs what is missing; empty when installing something does not help.
+    """
+
+    artifact: Artifact
+    profile: Profile | None
+    runtime: Runtime | None
+    reason: str | None
+    install: str = ""
+
+
+def rank(
+    manifest: Manifest,
+    machine: Machine,
+    runtimes: Sequence[Runtime],
+    *,
+    artifact: str | None = None,
+    backend: str | None = None,
+    precision: str | None = None,
+) -> list[Candidate]:
+    """Every artifact that the pins allow, best first for this machine.
+
+    The order is that of the profiles that match the machine, the most specific first (vendor and architecture, then
+    architecture, then any); artifacts that none of them names follow in manifest order.
+
+    Args:
+        manifest: the bundle's manifest.
+        machine: the machine to run on.
+        runtimes: the known backends, usable or not, in order of preference.
+        artifact: only the artifact with this id.
+        backend: only artifacts for this backend.
+        precision: only artifacts of this precision.
+
+    Raises:
+        SelectionError: no artifact of the bundle is what the pins ask for.
+    """
+    _check_pin("artifact", artifact, [a.id for a in manifest.artifacts])
+    _check_pin("backend", backend, [a.backend for a in manifest.artifacts])
+    _check_pin("precision", precision, [a.precision for a in manifest.artifacts])
+    candidates = [
+        _judge(item, profile, machine, runtimes)
+        for item, profile in _order(manifest, machine)
+        if artifact in (None, item.id) and backend in (None, item.backend) and precision in (None, item.precision)
+    ]
+    if not candidates:
+        pins = {"artifact": artifact, "backend": backend, "precision": precision}
+        asked = ", ".join(f"{name}={value!r}" for name, value in pins.items() if value is not None)
+        raise SelectionError(f"The bundle has no artifact with {asked}.", hint=_inventory(manifest))
+    return candidates
+
+
+def _check_pin(name: str, value: str | None, present: list[str]) -> None:
+    if value is not None and value not in present:
+        raise SelectionError(
+            f"The bundle has no {name} {value!r}.", hint=f"It has: {', '.join(dict.fromkeys(present))}."
+        )
+
+
+def _inventory(manifest: Manifest) -> str:
+    return f"It has: {', '.join(a.id for a in manifest.artifacts)}."
+
+
+def _order(manifest: Manifest, machine: Machine) -> list[tuple[Artifact, Profile | None]]:
+    matching = [profile for profile in manifest.profiles if _matches(profile, machine)]
+    matching.sort(key=_specificity, reverse=True)  # stable: equal profiles stay in manifest order
+    ranked: dict[str, Profile | None] = {}
+    for profile in matching:
+        for artifact_id in profile.order:
+            ranked.setdefault(artifact_id, profile)
+    for artifact in manifest.artifacts:
+        ranked.setdefault(artifact.id, None)
+    return [(manifest.artifact(artifact_id), profile) for artifact_id, profile in ranked.items()]
+
+
+def _matches(profile: Profile, machine: Machine) -> bool:
+    architecture = not profile.architectures or machine.architecture in profile.architectures
+    return architecture and profile.vendor in (None, machine.vendor)
+
+
+def _specificity(profile: Profile) -> tuple[bool, bool]:
+    return profile.vendor is not None, bool(profile.architectures)
+
+
+def _judge(artifact: Artifact, profile: Profile | None, machine: Machine, runtimes: Sequence[Runtime]) -> Candidate:
+    requires = artifact.requires
+    reason = _missing_hardware(requires, machine)
+    if reason is None and artifact.backend not in ENGINES:
+        reason = f"this EdgeBERT has no engine for {artifact.backend}"
+    if reason is not None:
+        return Candidate(artifact, profile, None, reason)
+    known = [r for r in runtimes if r.backend == artifact.backend]
+    allowed = [r for r in known if not requires.runtimes or r.distribution in requires.runtimes]
+    for runtime in allowed:
+        if runtime.problem is None and _recent(runtime, requires):
+            return Candidate(artifact, profile, runtime, None)
+    needs = " or ".join(f"{name} >= {minimum}" for name, minimum in requires.runtimes.items()) or artifact.backend
+    found = [f"{r.distribution} {r.version}: {_fault(r, requires)}" for r in known if r.version is not None]
+    reason = f"needs {needs}; " + ("; ".join(found) if found else "not installed")
+    return Candidate(artifact, profile, None, reason, next((r.install for r in allowed), ""))
+
+
+def _missing_hardware(requires: Requires, machine: Machine) -> str | None:
+    if requires.architectures and machine.architecture not in requires.architectures:
+        return f"needs a CPU of architecture {' or '.join(requires.architectures)}; this is {machine.architecture}"
+    missing = [feature for feature in requires.isa if feature not in machine.isa]
+    if missing:
+        return f"needs a CPU with {', '.join(missing)}"
+    if requires.accelerator is not None:
+        return f"needs the accelerator {requires.accelerator}, which this EdgeBERT cannot use"
+    return None
+
+
+def _recent(runtime: Runtime, requires: Requires) -> bool:
+    minimum = requires.runtimes.get(runtime.distribution)
+    return minimum is None or (runtime.version is not None and version_at_least(runtime.version, minimum))
+
+
+def _fault(runtime: Runtime, requires: Requires) -> str:
+    if runtime.problem is not None:
+        return runtime.problem
+    if requires.runtimes and runtime.distribution not in requires.runtimes:
+        return "not enough for this artifact"
+    return "too old"

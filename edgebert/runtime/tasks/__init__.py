@@ -1,0 +1,31 @@
+"""The tasks. Each is one module, imported only when a model of that task is loaded."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, cast
+
+from edgebert.bundle.schema import Task
+from edgebert.errors import BundleError
+from edgebert.runtime.tasks.base import Outputs, Prepared, Result, TaskHandler
+
+__all__ = ["TASKS", "Outputs", "Prepared", "Result", "TaskHandler", "open_task"]
+
+TASKS = {
+    "text-classification": "edgebert.runtime.tasks.classification:TextClassification",
+}
+
+
+def open_task(task: Task) -> TaskHandler[Any]:
+    """The handler for a bundle's task.
+
+    Raises:
+        BundleError: this EdgeBERT does not have the task.
+    """
+    if task.name not in TASKS:
+        raise BundleError(
+            f"The bundle's task is {task.name}, which this EdgeBERT does not have.",
+            hint=f"It has: {', '.join(TASKS)}. Update EdgeBERT.",
+        )
+    module, name = TASKS[task.name].split(":")
+    return cast("TaskHandler[Any]", getattr(import_module(module), name)(task))

@@ -1,0 +1,85 @@
+"""The protocol that every task implements: text in, model inputs; model outputs in, result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from numpy.typing import NDArray
+
+from edgebert.bundle.schema import Task
+from edgebert.errors import InputError
+from edgebert.runtime.tokenization import TextTokenizer, Truncation, Window
+
+Outputs = Mapping[str, NDArray[Any]]
+"""The model's outputs for one window: name -> array without the batch dimension."""
+
+
+Result = Any
+"""What ``transformers.pipeline`` of the task gives: dicts and lists of them."""
+
+OptionsT = TypeVar("OptionsT")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One input, ready to run. A task that needs more in ``finish`` extends this class."""
+
+    windows: tuple[Window, ...]
+
+
+class TaskHandler(Protocol[OptionsT]):
+    """What a task does around the model, in numpy. Keeps no state: safe to use from many threads.
+
+    ``OptionsT`` is the task's own class of options.
+    """
+
+    def __init__(self, task: Task) -> None: ...
+
+    def parse_options(self, **options: object) -> OptionsT:
+        """Check the options of one call.
+
+        Raises:
+            InputError: an option is unknown or its value is not allowed.
+        """
+        ...
+
+    def prepare(self, tokenizer: TextTokenizer, item: object, options: OptionsT) -> Prepared:
+        """Turn one input into windows.
+
+        Raises:
+            InputError: the item is not an input of this task.
+        """
+        ...
+
+    def finish(self, prepared: Prepared, outputs: Sequence[Outputs], options: OptionsT) -> Result:
+        """The result for one input, from the outputs of its windows in order."""
+        ...
+
+    def wrap_single(self, item: object, result: Result, options: OptionsT) -> Result:
+        """The result for an input that was not given in a list, as ``transformers.pipeline`` wraps it."""
+        ...
+
+
+def refuse_unknown_options(options: Mapping[str, object], allowed: Sequence[str]) -> None:
+    """Raise ``InputError`` for the first option that a task does not have."""
+    for name in options:
+        if name not in allowed:
+            raise InputError(f"Unknown option {name!r}.", hint=f"This task takes: {', '.join(allowed)}.")
+
+
+def parse_truncation(value: object) -> Truncation:
+    """The ``truncation`` option that every task takes.
+
+    Raises:
+        InputError: it is none of ``False``, ``True`` and ``"error"``.
+    """
+    if isinstance(value, bool):
+        return value
+    if value == "error":
+        return "error"
+    raise InputError(
+        f"truncation={value!r} is not allowed.",
+        hint='Use False (windows over the whole text), True (cut it) or "error" (refuse it).',
+    )
