@@ -164,6 +164,12 @@ class Manifest:
     artifacts: tuple[Artifact, ...]
     profiles: tuple[Profile, ...]
 
+    @property
+    def files(self) -> tuple[FileRef, ...]:
+        """Every file of the bundle but ``manifest.json`` itself, in manifest order."""
+        shared = (self.tokenizer.file, self.golden, self.evidence, self.report)
+        return (*shared, *(file for artifact in self.artifacts for file in artifact.files))
+
     def artifact(self, artifact_id: str) -> Artifact:
         """The artifact with this id. Raises ``KeyError`` when there is none."""
         for artifact in self.artifacts:
