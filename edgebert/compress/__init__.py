@@ -1,0 +1,1 @@
+"""Making a smaller DistilBERT: distillation and vocabulary trimming."""

@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgebert.compress.sst2 import Phrase, as_written, hold_out, read
+from edgebert.errors import DataError
+
+SENTENCES = [Phrase(f"this is sentence number {n} of the small corpus .", n % 2) for n in range(10)]
+PARTS = [Phrase(f"is sentence number {n}", n % 2) for n in range(10)]
+
+
+def test_phrases_are_read_with_their_labels(tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text('sentence\tlabel\na café \t1\nno "wit" , \u2028 \t0\n', encoding="utf-8")
+    assert read(path) == [Phrase("a café", 1), Phrase('no "wit" ,', 0)]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "header"),
+        (b"label\tsentence\n", "header"),
+        (b"sentence\tlabel\n", "no phrase"),
+        (b"sentence\tlabel\ngood\t2\n", "line 2"),
+        (b"sentence\tlabel\ngood\t1\n\t1\n", "line 3"),
+        (b"sentence\tlabel\ngood 1\n", "line 2"),
+        (b"sentence\tlabel\n\xff\t1\n", "UTF-8"),
+    ],
+)
+def test_a_file_that_breaks_the_form_is_refused(tmp_path, content, reason):
+    path = tmp_path / "train.tsv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=reason) as caught:
+        read(path)
+    assert str(path) in caught.value.message
+    assert "sentence<TAB>label" in caught.value.hint
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        read(tmp_path / "train.tsv")
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(1, 10))
+def test_nothing_of_a_held_out_sentence_is_trained(seed, count):
+    kept, held_out = hold_out([*SENTENCES, *PARTS], sentences=count, seed=seed)
+    assert len(held_out) == count
+    assert len(kept) == 2 * (10 - count)
+    assert not any(phrase.text in sentence.text for phrase in kept for sentence in held_out)
+
+
+def test_short_phrases_stay():
+    kept, _ = hold_out([*SENTENCES, Phrase("small corpus .", 1)], sentences=10, seed=0)
+    assert kept == [Phrase("small corpus .", 1)]
+
+
+def test_the_choice_follows_the_seed():
+    assert hold_out(SENTENCES, sentences=5, seed=1) == hold_out(SENTENCES, sentences=5, seed=1)
+    assert hold_out(SENTENCES, sentences=5, seed=1) != hold_out(SENTENCES, sentences=5, seed=2)
+
+
+def test_more_sentences_than_there_are_is_refused():
+    with pytest.raises(DataError, match="has 10"):
+        hold_out([*SENTENCES, *PARTS], sentences=11, seed=0)
+
+
+def test_contractions_are_joined():
+    assert as_written("it is n't good , and he ca n't act") == "it isn't good , and he can't act"
