@@ -5,10 +5,10 @@ import pytest
 pytest.importorskip("torch", reason="needs the convert extra")
 pytest.importorskip("transformers", reason="needs the convert extra")
 
-from edgebert.compress.distill import Epoch, Recipe  # noqa: E402
-from edgebert.compress.model_card import Facts, model_card  # noqa: E402
-from edgebert.compress.train_default import main, run  # noqa: E402
-from edgebert.errors import CheckpointError, DataError, OutputError  # noqa: E402
+from edgebert.compress.distill import Epoch, Recipe
+from edgebert.compress.model_card import Facts, model_card
+from edgebert.compress.train_default import main, run
+from edgebert.errors import CheckpointError, DataError, OutputError
 
 
 @pytest.fixture

@@ -13,13 +13,9 @@ from edgebert.compress.vocabulary import (
 )
 from edgebert.errors import DataError
 
-TEACHER = {
-    entry: index
-    for index, entry in enumerate(
-        [*SPECIAL_TOKENS, *string.ascii_letters, *(f"##{c}" for c in string.ascii_letters), *string.punctuation]
-        + ["good", "film", "un", "##fun", "##ny", "clich", "##é"]
-    )
-}
+CHARACTERS = [*string.ascii_letters, *(f"##{c}" for c in string.ascii_letters), *string.punctuation]
+PIECES = ["good", "film", "un", "##fun", "##ny", "clich", "##é"]
+TEACHER = {entry: index for index, entry in enumerate([*SPECIAL_TOKENS, *CHARACTERS, *PIECES])}
 TEXTS = ["A good film , unfunny film", "unfunny good film", "unfunny", "ungood"]
 
 
