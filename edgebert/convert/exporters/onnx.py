@@ -1,0 +1,83 @@
+"""ONNX artifacts: float32, and int8 with per-row dynamic activations."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+
+from edgebert.bundle.schema import Requires, Shapes
+from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME, Exported, ExportJob
+from edgebert.convert.exporters.onnx_int8 import QUANTIZATION, quantize
+
+PRECISIONS = ("fp32", "int8")
+TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
+
+OPSET = 18
+IR_VERSION = 8
+"""The oldest that holds opset 18, so that runtimes of older boards open the file too."""
+
+MODEL_FILE = "model.onnx"
+REQUIRES = Requires(architectures=(), isa=(), runtimes={"onnxruntime": "1.17"})
+
+
+def export(job: ExportJob, precision: str, directory: Path) -> Exported:
+    """Write ``model.onnx`` and its weights ``model.onnx.data``, which a runtime can map instead of copying."""
+    model = onnx.load(float32_model(job))
+    if precision == "int8":
+        model = quantize(model)
+    _save(model, directory)
+    return Exported(
+        shapes=Shapes("dynamic", job.max_length),
+        requires=REQUIRES,
+        quantization=QUANTIZATION if precision == "int8" else "none: float32 weights and arithmetic",
+    )
+
+
+def float32_model(job: ExportJob) -> Path:
+    """The float32 ONNX file of the job's graph, made once per job; other exporters start from it too."""
+    return job.intermediate("onnx", lambda folder: _export_float32(job, folder)) / MODEL_FILE
+
+
+def _export_float32(job: ExportJob, folder: Path) -> None:
+    # The two example inputs must not be one tensor: the exporter would merge them into one graph input.
+    example = tuple(torch.ones(2, 16, dtype=torch.int32) for _ in INPUT_NAMES)
+    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=job.max_length)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            job.graph,
+            example,
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=list(INPUT_NAMES),
+            output_names=[OUTPUT_NAME],
+            dynamic_shapes=(axes, axes),
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned no program")
+    _save(_without_traces(program.model_proto), folder)
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what the exporter notes down of the build host (stack traces with paths) and the stale shape notes."""
+    for entry in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        entry.doc_string = ""
+        del entry.metadata_props[:]
+    del model.graph.value_info[:]
+    model.ir_version = IR_VERSION
+    return model
+
+
+def _save(model: onnx.ModelProto, folder: Path) -> None:
+    onnx.save_model(
+        model,
+        folder / MODEL_FILE,
+        save_as_external_data=True,
+        all_tensors_to_one_file=True,
+        location=f"{MODEL_FILE}.data",
+        size_threshold=1024,
+    )

@@ -1,0 +1,56 @@
+"""OpenVINO IR: float16 storage, and int8 by NNCF's post-training quantization in transformer mode."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgebert.bundle.schema import Requires, Shapes
+from edgebert.convert.exporters.base import INPUT_NAMES, Exported, ExportJob, TokenArrays
+from edgebert.convert.exporters.onnx import float32_model
+
+PRECISIONS = ("fp16", "int8")
+TOOLS = ("openvino", "nncf")
+
+MODEL_FILE = "model.xml"
+REQUIRES = Requires(architectures=("x86_64", "aarch64"), isa=(), runtimes={"openvino": "2024.4"})
+
+_QUANTIZATION = {
+    "fp16": "weights stored as float16; arithmetic float32",
+    "int8": (
+        "weights int8, 7 bits used, one scale per output channel; activations int8, one calibrated scale per tensor, "
+        "after SmoothQuant; embedding tables int8, one scale per row; softmax and normalisation float32"
+    ),
+}
+
+
+def export(job: ExportJob, precision: str, directory: Path) -> Exported:
+    """Write ``model.xml`` and ``model.bin``."""
+    import openvino
+
+    model = openvino.Core().read_model(float32_model(job))
+    if precision == "int8":
+        model = _quantize(model, job.calibration)
+    openvino.save_model(model, directory / MODEL_FILE, compress_to_fp16=True)
+    return Exported(Shapes("dynamic", job.max_length), REQUIRES, _QUANTIZATION[precision])
+
+
+def _quantize(model: Any, calibration: Sequence[TokenArrays]) -> Any:  # noqa: ANN401 (openvino has no types)
+    # NNCF reports usage through openvino-telemetry unless it believes to run in its own CI.
+    os.environ.setdefault("NNCF_CI", "1")
+    import nncf
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+
+    nncf.set_log_level(logging.ERROR)
+    return nncf.quantize(
+        model,
+        nncf.Dataset(list(calibration), lambda arrays: dict(zip(INPUT_NAMES, arrays, strict=True))),
+        model_type=nncf.ModelType.TRANSFORMER,
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(calibration),
+        # An x86 CPU without VNNI saturates the int16 sums of full-range products: 7 bits in every layer are right on all.
+        advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
+    )

@@ -1,0 +1,58 @@
+"""TFLite (LiteRT) artifacts: one signature per bucket in one file, weights shared between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from edgebert.bundle.schema import Requires, Shapes
+from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME, Exported, ExportJob
+from edgebert.convert.exporters.tflite_file import pack
+
+PRECISIONS = ("fp32", "int8")
+TOOLS = ("torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert")
+
+MODEL_FILE = "model.tflite"
+
+_REQUIRES = {
+    "fp32": Requires((), (), {"ai-edge-litert": "1.0", "tflite-runtime": "2.14"}),
+    # tflite-runtime 2.14 loads the int8 file and answers wrongly, without an error: it reads one scale per tensor where
+    # the file has one per channel.
+    "int8": Requires((), (), {"ai-edge-litert": "2.0"}),
+}
+_QUANTIZATION = {
+    "fp32": "none: float32 weights and arithmetic",
+    "int8": (
+        "weights int8, one scale per output channel; activations int8, one scale per token found at run time; embedding "
+        "table int8, one scale per row; position table, attention and normalisation float32"
+    ),
+}
+
+
+def export(job: ExportJob, precision: str, directory: Path) -> Exported:
+    """Write ``model.tflite`` with a signature ``length_<n>`` (inputs int32 [1, n]) for each bucket of the job."""
+    float32 = job.intermediate("tflite", lambda folder: _convert(job, folder)) / MODEL_FILE
+    model = float32.read_bytes() if precision == "fp32" else _quantize(float32)
+    (directory / MODEL_FILE).write_bytes(pack(model, output_name=OUTPUT_NAME))
+    return Exported(
+        Shapes("buckets", job.buckets[-1], job.buckets), _REQUIRES[precision], _QUANTIZATION[precision]
+    )
+
+
+def _convert(job: ExportJob, folder: Path) -> None:
+    import litert_torch
+
+    converter = litert_torch
+    for length in job.buckets:
+        example = {name: torch.ones(1, length, dtype=torch.int32) for name in INPUT_NAMES}
+        converter = converter.signature(f"length_{length}", job.graph, sample_kwargs=example)
+    converter.convert().export(str(folder / MODEL_FILE))
+
+
+def _quantize(float32: Path) -> bytes:
+    from ai_edge_quantizer import quantizer, recipe
+
+    job = quantizer.Quantizer(str(float32))
+    job.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+    return bytes(job.quantize().quantized_model)
