@@ -100,6 +100,35 @@ def project_embeddings(table: NDArray[np.float32], dim: int, *, std: float) -> N
     return np.asarray(projected * (std / projected.std()), dtype=np.float32)
 
 
+def join_examples(examples: Sequence[Example], *, count: int, longest: int, seed: int) -> list[Example]:
+    """Long texts made of short ones, so that positions beyond the longest short text are trained too.
+
+    Each is 2 to 10 examples of one label in a row between one ``[CLS]`` and one ``[SEP]``, as many as fit; its teacher
+    logits are the mean of theirs.
+
+    Args:
+        examples: what to join; the first and the last id of each are ``[CLS]`` and ``[SEP]``.
+        count: how many texts to make.
+        longest: most tokens of a text; no example may be longer.
+        seed: of the choice.
+    """
+    rng = random.Random(seed)
+    by_label: dict[int, list[Example]] = {}
+    for example in examples:
+        by_label.setdefault(example.label, []).append(example)
+    joined = []
+    for _ in range(count):
+        candidates = by_label[rng.choice(sorted(by_label))]
+        parts = [rng.choice(candidates) for _ in range(rng.randint(2, 10))]
+        while sum(len(part.ids) - 2 for part in parts) + 2 > longest:
+            parts.pop()
+        inner = [token for part in parts for token in part.ids[1:-1]]
+        logits = np.mean([part.teacher for part in parts], axis=0)
+        first = parts[0]
+        joined.append(Example((first.ids[0], *inner, first.ids[-1]), first.label, tuple(map(float, logits))))
+    return joined
+
+
 def length_batches(lengths: Sequence[int], batch_size: int, rng: random.Random) -> Iterator[list[int]]:
     """One epoch of batches of indices, each of texts of similar length, in random order.
 

@@ -19,6 +19,8 @@ class Facts:
     min_word_count: int
     teacher: str
     training_texts: int
+    joined_texts: int
+    longest: int
     held_out: int
     recipe: Recipe
     curve: Sequence[Epoch]
@@ -58,7 +60,7 @@ hyper-parameters were chosen on sentences held out of the training file.
 | architecture | `DistilBertForSequenceClassification`, $layers layers, width $dim, $heads heads, feed-forward $hidden |
 | parameters | $parameters, stored as float16; `config.json` asks for float32 arithmetic |
 | vocabulary | $vocabulary WordPiece entries, uncased, accents stripped |
-| longest input | $positions tokens; positions above 60 were never trained, since no training text is longer |
+| longest input | $positions tokens; the longest text in training had $longest |
 
 The vocabulary holds every printable ASCII character, so that ASCII text never becomes `[UNK]` (words of more than 100
 characters do, as in every BERT tokenizer), the words that occur at least $min_word_count times in the training
@@ -69,10 +71,10 @@ entries of a cased model that begin with a capital would never have been trained
 
 | | |
 |---|---|
-| data | SST-2 (GLUE's `train.tsv`): $training_texts texts, phrases that occur twice once, contractions also as people write them (`isn't` beside `is n't`) |
+| data | SST-2 (GLUE's `train.tsv`): $training_texts texts, phrases that occur twice once, contractions also as people write them (`isn't` beside `is n't`); and $joined_texts long texts, each 2 to 10 of these with one label in a row, with the mean of their teacher logits |
 | held out | $held_out whole sentences; their phrases of four words or more were taken out of the training part |
 | teacher | `$teacher`: six layers, width 768, fine-tuned on SST-2; its logits computed once |
-| start | word embeddings: the teacher's table on its first $dim principal axes; the rest random |
+| start | word embeddings: the teacher's table on its first $dim principal axes; positions zero; the rest random |
 | loss | KL divergence to the teacher at temperature $temperature, weight $soft; cross-entropy, weight $hard (Hinton et al. 2015, arXiv 1503.02531; Sanh et al. 2019, arXiv 1910.01108) |
 | optimizer | AdamW, learning rate $learning_rate (embeddings $embedding_learning_rate), weight decay $weight_decay, batch $batch, linear warm-up and decay, gradient norm at most 1 |
 | noise | $mask_rate of the input tokens replaced by `[MASK]`; dropout $dropout |
@@ -116,6 +118,8 @@ def model_card(facts: Facts) -> str:
         vocabulary=f"{config['vocab_size']:,}",
         parameters=f"{facts.parameters:,}",
         min_word_count=facts.min_word_count,
+        joined_texts=f"{facts.joined_texts:,}",
+        longest=facts.longest,
         training_texts=f"{facts.training_texts:,}",
         held_out=facts.held_out,
         teacher=facts.teacher,

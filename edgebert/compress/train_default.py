@@ -37,7 +37,16 @@ from transformers import (
 )
 
 from edgebert.compress import sst2
-from edgebert.compress.distill import Epoch, Example, Recipe, accuracy, predict, project_embeddings, train
+from edgebert.compress.distill import (
+    Epoch,
+    Example,
+    Recipe,
+    accuracy,
+    join_examples,
+    predict,
+    project_embeddings,
+    train,
+)
 from edgebert.compress.model_card import Facts, model_card
 from edgebert.compress.vocabulary import (
     SPECIAL_TOKENS,
@@ -46,13 +55,15 @@ from edgebert.compress.vocabulary import (
     teacher_pieces,
     word_counts,
 )
-from edgebert.errors import CheckpointError, EdgebertError, OutputError
+from edgebert.errors import CheckpointError, DataError, EdgebertError, OutputError
 
 VOCABULARY_SIZE = 9000
 MIN_WORD_COUNT = 5
 DIM, LAYERS, HEADS = 192, 3, 4
 EMBEDDING_STD = 0.05
 HELD_OUT_SENTENCES = 600
+JOINED_TEXTS = 1500
+JOINED_FROM = 10  # tokens: whole clauses, not single words
 LABELS = ("NEGATIVE", "POSITIVE")
 MAX_LENGTH = 512
 
@@ -78,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--teacher", type=Path, required=True, help="folder of the teacher's checkpoint")
     parser.add_argument("--out", type=Path, required=True, help="folder to write; an older checkpoint is replaced")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     try:
@@ -112,7 +123,7 @@ def run(data: Path, teacher_path: Path, out: Path, seed: int, epochs: int, threa
     """
     _check_output(out)
     torch.set_num_threads(threads)
-    bfloat16 = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    bfloat16 = bool(_cpu_capabilities().get("avx512_bf16", False))
     phrases, dev = sst2.read(data / "train.tsv"), sst2.read(data / "dev.tsv")
     kept, held_out = sst2.hold_out(phrases, sentences=HELD_OUT_SENTENCES, seed=seed)
     teacher = _open_teacher(teacher_path)
@@ -126,10 +137,15 @@ def run(data: Path, teacher_path: Path, out: Path, seed: int, epochs: int, threa
         size=VOCABULARY_SIZE,
         min_word_count=MIN_WORD_COUNT,
     )
+    if len(vocabulary) < DIM:
+        raise DataError(f"{data / 'train.tsv'} gives only {len(vocabulary)} vocabulary entries; {DIM} are needed.")
     tokenizer = build_tokenizer(vocabulary)
     model = _student(vocabulary, teacher, seed)
     recipe = Recipe(epochs=epochs)
     examples = _examples(_both_spellings(kept), tokenizer, logits)
+    clauses = [example for example in examples if len(example.ids) >= JOINED_FROM]
+    joined = join_examples(clauses, count=JOINED_TEXTS, longest=MAX_LENGTH, seed=seed) if clauses else []
+    examples += joined
     console.print(f"{len(examples)} training texts, {len(held_out)} held out, {len(vocabulary)} vocabulary entries")
     started = time.monotonic()
     curve = train(
@@ -158,7 +174,9 @@ def run(data: Path, teacher_path: Path, out: Path, seed: int, epochs: int, threa
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             min_word_count=MIN_WORD_COUNT,
             teacher=teacher_path.name,
-            training_texts=len(examples),
+            training_texts=len(examples) - len(joined),
+            joined_texts=len(joined),
+            longest=max(len(example.ids) for example in examples),
             held_out=len(held_out),
             recipe=recipe,
             curve=curve,
@@ -172,6 +190,11 @@ def run(data: Path, teacher_path: Path, out: Path, seed: int, epochs: int, threa
         (folder / "README.md").write_text(model_card(facts), encoding="utf-8")
         _replace(folder, out)
     return dev_accuracy
+
+
+def _cpu_capabilities() -> dict[str, object]:
+    """What torch knows about the processor; older releases do not say."""
+    return dict(getattr(torch.cpu, "get_capabilities", dict)())
 
 
 def _check_output(out: Path) -> None:
@@ -196,6 +219,9 @@ def _open_teacher(path: Path) -> Teacher:
         raise CheckpointError(f"The teacher's tokenizer has no {', '.join(missing)}.", hint="It must be BERT's.")
     if model.config.num_labels != len(LABELS):
         raise CheckpointError(f"The teacher has {model.config.num_labels} labels; SST-2 has {len(LABELS)}.")
+    width = model.get_input_embeddings().weight.shape[1]
+    if width < DIM:
+        raise CheckpointError(f"The teacher's embeddings are {width} wide, the student's {DIM}; it must be larger.")
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return Teacher(path, model, tokenizer, vocabulary, vocabulary["[PAD]"])
@@ -266,6 +292,8 @@ def _student(vocabulary: Sequence[str], teacher: Teacher, seed: int) -> DistilBe
     pieces = teacher_pieces(vocabulary, teacher.vocabulary)
     table = np.stack([embeddings[ids].mean(axis=0) for ids in pieces])
     with torch.no_grad():
+        # A position that no text reaches keeps this value and then adds nothing, rather than noise.
+        model.distilbert.embeddings.position_embeddings.weight.zero_()
         model.get_input_embeddings().weight.copy_(torch.from_numpy(project_embeddings(table, DIM, std=EMBEDDING_STD)))
     return model
 

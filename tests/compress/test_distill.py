@@ -3,17 +3,20 @@ import random
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the convert extra")
-transformers = pytest.importorskip("transformers", reason="needs the convert extra")
+pytest.importorskip("torch", reason="needs the convert extra")
+pytest.importorskip("transformers", reason="needs the convert extra")
 
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+import torch
+import transformers
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edgebert.compress.distill import (  # noqa: E402
+from edgebert.compress.distill import (
     Example,
     Recipe,
     accuracy,
     distillation_loss,
+    join_examples,
     length_batches,
     pad,
     predict,
@@ -73,6 +76,19 @@ def test_batches_hold_texts_of_similar_length():
     batches = list(length_batches(lengths, 4, random.Random(0)))
     padded = sum(len(batch) * max(lengths[index] for index in batch) for batch in batches)
     assert padded < 1.05 * sum(lengths)
+
+
+@given(count=st.integers(0, 20), longest=st.integers(7, 60), seed=st.integers(0, 9))
+def test_joined_texts_are_examples_of_one_label_in_a_row(count, longest, seed):
+    examples = [Example((2, *[10 + n] * (n % 5 + 1), 3), n % 2, (float(n % 2), -float(n))) for n in range(20)]
+    inner = {example.ids[1]: example for example in examples}
+    joined = join_examples(examples, count=count, longest=longest, seed=seed)
+    assert len(joined) == count
+    for text in joined:
+        assert len(text.ids) <= longest
+        assert (text.ids[0], text.ids[-1]) == (2, 3)
+        assert {inner[token].label for token in text.ids[1:-1]} == {text.label}
+        assert text.teacher[0] == text.label  # the mean of equal logits
 
 
 def test_padding_is_masked():

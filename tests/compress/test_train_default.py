@@ -1,24 +1,97 @@
 import json
+import random
+import re
+import string
+import tempfile
 
 import pytest
 
 pytest.importorskip("torch", reason="needs the convert extra")
 pytest.importorskip("transformers", reason="needs the convert extra")
 
+import torch
+import transformers
+
+from edgebert.compress import train_default
 from edgebert.compress.distill import Epoch, Recipe
 from edgebert.compress.model_card import Facts, model_card
 from edgebert.compress.train_default import main, run
+from edgebert.compress.vocabulary import SPECIAL_TOKENS, build_tokenizer
 from edgebert.errors import CheckpointError, DataError, OutputError
+
+
+@pytest.fixture(autouse=True)
+def no_shared_cache(tmp_path, monkeypatch):
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield 1
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
 def data(tmp_path):
+    """1,500 sentences of invented words, each often enough to be kept whole."""
+    rng = random.Random(0)
+    words = ["".join(rng.choices(string.ascii_lowercase, k=6)) for _ in range(300)]
+    lines = [f"{' '.join(rng.choices(words, k=8))} .\t{rng.randint(0, 1)}" for _ in range(1600)]
     folder = tmp_path / "sst2"
     folder.mkdir()
-    sentences = [f"this is sentence number {n} of the corpus .\t{n % 2}" for n in range(700)]
-    for name in ("train.tsv", "dev.tsv"):
-        (folder / name).write_text("\n".join(["sentence\tlabel", *sentences]) + "\n", encoding="utf-8")
+    (folder / "train.tsv").write_text("\n".join(["sentence\tlabel", *lines[:1500]]) + "\n", encoding="utf-8")
+    (folder / "dev.tsv").write_text("\n".join(["sentence\tlabel", *lines[1500:]]) + "\n", encoding="utf-8")
     return folder
+
+
+def save_teacher(folder, *, width=192, labels=2):
+    letters = string.ascii_lowercase
+    vocabulary = [*SPECIAL_TOKENS, *letters, *(f"##{letter}" for letter in letters), *string.punctuation]
+    config = transformers.DistilBertConfig(
+        vocab_size=len(vocabulary), dim=width, n_layers=1, n_heads=2, hidden_dim=32, num_labels=labels
+    )
+    transformers.DistilBertForSequenceClassification(config).save_pretrained(folder)
+    build_tokenizer(vocabulary).save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def test_a_run_leaves_a_measured_checkpoint(tmp_path, data, threads):
+    teacher, out = save_teacher(tmp_path / "teacher"), tmp_path / "results" / "default"
+    for _ in range(2):  # the second time it replaces the first, with the teacher's logits from the cache
+        measured = run(data, teacher, out, seed=0, epochs=1, threads=threads)
+        assert {path.name for path in out.parent.iterdir()} == {"default"}
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(out)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    assert model.dtype == torch.float32
+    assert model.config.vocab_size == len(tokenizer) == model.get_input_embeddings().weight.shape[0]
+    rows = [line.split("\t") for line in (data / "dev.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+    with torch.inference_mode():
+        logits = model(**tokenizer([text for text, _ in rows], padding=True, return_tensors="pt")).logits
+    right = (logits.argmax(dim=-1) == torch.tensor([int(label) for _, label in rows])).sum().item()
+    assert right / len(rows) == pytest.approx(measured)
+    assert int(re.search(r"\((\d+)\s+right\)", (out / "README.md").read_text(encoding="utf-8"))[1]) == right
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path, data, threads, monkeypatch):
+    def interrupt(facts):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_default, "model_card", interrupt)
+    teacher, out = save_teacher(tmp_path / "teacher"), tmp_path / "results" / "default"
+    status = main(
+        ["--data", str(data), "--teacher", str(teacher), "--out", str(out), "--epochs", "1", "--threads", str(threads)]
+    )
+    assert status == 130
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(("options", "reason"), [({"labels": 3}, "3 labels"), ({"width": 64}, "64 wide")])
+def test_a_teacher_that_does_not_fit_is_refused(tmp_path, data, options, reason):
+    with pytest.raises(CheckpointError, match=reason):
+        run(data, save_teacher(tmp_path / "teacher", **options), tmp_path / "out", seed=0, epochs=1, threads=1)
 
 
 def test_missing_data_is_refused(tmp_path):
@@ -68,6 +141,8 @@ def test_the_card_states_what_was_measured():
             min_word_count=5,
             teacher="big-one",
             training_texts=60000,
+            joined_texts=1500,
+            longest=300,
             held_out=600,
             recipe=Recipe(epochs=2),
             curve=[Epoch(1, 0.5, 0.75, 10.0), Epoch(2, 0.25, 0.8125, 20.0)],
