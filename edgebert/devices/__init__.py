@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from edgebert.devices.backends import Runtime, find_runtimes
+from edgebert.devices.cpuinfo import KNOWN_VENDORS
 from edgebert.devices.isa import KNOWN_ISA
 from edgebert.devices.machine import Machine, describe_machine
 from edgebert.devices.versions import version_at_least
 
-__all__ = ["KNOWN_ISA", "Machine", "Runtime", "describe_machine", "find_runtimes", "version_at_least"]
+__all__ = [
+    "KNOWN_ISA",
+    "KNOWN_VENDORS",
+    "Machine",
+    "Runtime",
+    "describe_machine",
+    "find_runtimes",
+    "version_at_least",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,15 @@ _ARM_PARTS = {
     0xD85: "Cortex-X925",
     0xD87: "Cortex-A725",
 }
+
+_X86_VENDORS = frozenset({"GenuineIntel", "AuthenticAMD", "HygonGenuine", "CentaurHauls"})
+
+KNOWN_VENDORS: Mapping[str, frozenset[str]] = {
+    "x86_64": _X86_VENDORS,
+    "aarch64": frozenset(_IMPLEMENTERS.values()),
+    "armv7l": frozenset(_IMPLEMENTERS.values()),
+}
+"""Architecture -> the vendors that ``CpuInfo.vendor`` names on it; a rarer ARM one is given as its code, ``0x75``."""
 
 
 @dataclass(frozen=True)
