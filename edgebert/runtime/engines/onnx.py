@@ -15,7 +15,7 @@ from edgebert.errors import BackendError
 from edgebert.runtime.engines.base import EngineFacts, Tensors, cast_inputs, only_file
 
 _PROVIDER = "CPUExecutionProvider"
-_DTYPES = {"tensor(int32)": np.dtype(np.int32), "tensor(int64)": np.dtype(np.int64)}
+_DTYPES: dict[str, np.dtype[Any]] = {"tensor(int32)": np.dtype(np.int32), "tensor(int64)": np.dtype(np.int64)}
 
 
 class OnnxEngine:

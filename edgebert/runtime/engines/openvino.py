@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from edgebert.bundle.schema import Artifact, Shapes
 from edgebert.devices.backends import Runtime
 from edgebert.runtime.engines.base import EngineFacts, Tensors, cast_inputs, only_file
+
+if TYPE_CHECKING:
+    from openvino import ConstOutput
 
 
 def import_openvino() -> ModuleType:
@@ -52,8 +55,8 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
         }
         self._compiled = ov.Core().compile_model(path, "CPU", settings)
-        self._dtypes = {port.get_any_name(): port.get_element_type().to_dtype() for port in self._compiled.inputs}
-        self._outputs = [port.get_any_name() for port in self._compiled.outputs]
+        self._dtypes = {_input_name(port): port.get_element_type().to_dtype() for port in self._compiled.inputs}
+        self._outputs = [port.get_names() for port in self._compiled.outputs]
         self._idle: list[Any] = []
         self.shapes: Shapes = artifact.shapes
         precision = self._compiled.get_property("INFERENCE_PRECISION_HINT")
@@ -78,7 +81,7 @@ class OpenVinoEngine:
         except IndexError:
             request = self._compiled.create_infer_request()
         results = request.infer(feeds, share_inputs=True, share_outputs=False)
-        outputs = {name: results[index] for index, name in enumerate(self._outputs)}
+        outputs = {name: results[index] for index, names in enumerate(self._outputs) for name in names}
         self._idle.append(request)  # a request whose run failed is not used again
         return outputs
 
@@ -86,3 +89,9 @@ class OpenVinoEngine:
         """See :meth:`edgebert.runtime.engines.base.Engine.close`."""
         self._idle.clear()
         del self._compiled
+
+
+def _input_name(port: ConstOutput) -> str:
+    """A tensor bears the names of all the tensors that were folded into it; the input's own is that of its node."""
+    name: str = port.get_node().get_friendly_name()
+    return name if name in port.get_names() else port.get_any_name()

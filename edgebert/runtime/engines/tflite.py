@@ -30,6 +30,7 @@ class TfliteEngine:
             # tf.lite's deprecation notice, raised by older runtimes too.
             warnings.simplefilter("ignore")
             self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+        self._interpreter.allocate_tensors()  # delegates are applied here, and the facts tell of them
         signatures = self._interpreter.get_signature_list()
         missing = [f"length_{n}" for n in artifact.shapes.buckets if f"length_{n}" not in signatures]
         if missing:

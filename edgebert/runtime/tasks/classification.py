@@ -125,9 +125,9 @@ def _split(item: object) -> tuple[str, str | None]:
         case [[str(text), str(pair)]] if isinstance(item, list):
             return text, pair
         case {"text": str(text), **rest} if rest.keys() <= {"text_pair"}:
-            pair = rest.get("text_pair")
-            if pair is None or isinstance(pair, str):
-                return text, pair
+            second = rest.get("text_pair")
+            if second is None or isinstance(second, str):
+                return text, second
     raise InputError(
         f"Not a text: {_describe(item)}.",
         hint='Give a str, a (text, pair) tuple of str, or {"text": ..., "text_pair": ...}.',
@@ -148,7 +148,8 @@ def _describe(item: object) -> str:
 def _apply(function: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
     if function == "sigmoid":
         with np.errstate(over="ignore"):  # exp overflows to inf for very negative logits: the score is then 0, rightly
-            return 1.0 / (1.0 + np.exp(-logits))
+            scores: NDArray[np.float32] = np.reciprocal(1 + np.exp(-logits))
+        return scores
     if function == "softmax":
         exp = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return exp / exp.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]
