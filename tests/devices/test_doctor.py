@@ -120,3 +120,14 @@ def test_this_machine():
     found = diagnose()
     assert found.usable is any(runtime.problem is None for runtime in found.runtimes)
     assert ("no usable backend" in whats(found)) is not found.usable
+
+
+def test_a_sandbox_that_hides_the_cpus_from_litert_is_a_problem(site, pretend, monkeypatch):
+    pretend("raspberry-pi-4", "aarch64")
+    install(site, "ai-edge-litert", "2.3.0", "ai_edge_litert.interpreter")
+    monkeypatch.setattr(doctor, "read_text", lambda root, path: "0-3\n")
+    assert diagnose().problems == ()
+    monkeypatch.setattr(doctor, "read_text", lambda root, path: "")
+    (problem,) = diagnose().problems
+    assert "/sys/devices/system/cpu/possible" in problem.what
+    assert "XNNPACK" in problem.why
