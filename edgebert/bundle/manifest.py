@@ -33,6 +33,7 @@ from edgebert.bundle.schema import (
 )
 from edgebert.errors import ManifestError
 
+_ANY_TEXT = re.compile(r"(?s:.*)")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _ID_RULE = "1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or digit"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -162,7 +163,7 @@ def _manifest(root: Field) -> Manifest:
 
 def _file(place: Field, limit: int = limits.MAX_FILE_BYTES) -> FileRef:
     field = place.object(_keys(FileRef))
-    path = field["path"].text(limits.MAX_TEXT) if field["path"].value != "" else ""
+    path = field["path"].match(_ANY_TEXT, PATH_RULE)
     fault = path_fault(path)
     if fault is not None:
         raise field["path"].fault(fault, PATH_RULE)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -133,10 +134,14 @@ class BundleWriter:
         except OSError as error:
             raise output_error(error, self._out / path) from error
 
-    def commit(self, manifest: Manifest) -> None:
+    def commit(self, manifest: Manifest, *, check: Callable[[Path], None] | None = None) -> None:
         """Checks that ``staging`` is exactly what the manifest says, makes it durable and moves it to ``out``.
 
         A writer commits once; afterwards only the end of the block is left.
+
+        Args:
+            manifest: the whole description of what is in ``staging``.
+            check: called with the complete bundle before it is moved; an exception leaves ``out`` as it was.
 
         Raises:
             ManifestError: the manifest breaks the format.
@@ -148,6 +153,8 @@ class BundleWriter:
         try:
             self._check_files(manifest)
             self._sync(data)
+            if check is not None:
+                check(staging.new)
             self._check_out()
             self._publish(staging)
             rename.sync_folder(self._out.parent)

@@ -1,0 +1,136 @@
+"""Hypothesis strategies for manifests and golden data."""
+
+from __future__ import annotations
+
+import string
+from datetime import datetime
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edgebert.bundle import (
+    FORMAT,
+    Artifact,
+    FileRef,
+    Golden,
+    Headline,
+    Manifest,
+    Profile,
+    Provenance,
+    Requires,
+    Shapes,
+    Task,
+    TensorSpec,
+    Tokenizer,
+)
+from edgebert.bundle.schema import ARCHITECTURES, BACKENDS, DTYPES, PRECISIONS, PROBLEM_TYPES, TASKS
+
+_HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
+_TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20)
+_ID = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,10}[a-z0-9]", fullmatch=True)
+_IDENTIFIER = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
+_VERSION = st.lists(st.integers(0, 999), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
+_FINITE = st.floats(allow_nan=False, allow_infinity=False)
+_TIMES = st.datetimes(min_value=datetime(1, 1, 1)).map(lambda time: time.isoformat() + "Z")
+_ARCHITECTURES = st.lists(st.sampled_from(ARCHITECTURES), unique=True).map(tuple)
+_SIZES = st.integers(0, 16 << 30)
+
+
+def _ref(path: str, sizes: st.SearchStrategy[int] = _SIZES) -> st.SearchStrategy[FileRef]:
+    return st.builds(FileRef, st.just(path), sizes, _HEX)
+
+
+@st.composite
+def _shapes(draw: st.DrawFn) -> Shapes:
+    if draw(st.booleans()):
+        return Shapes("dynamic", draw(st.integers(1, 65536)))
+    buckets = tuple(sorted(draw(st.sets(st.integers(1, 65536), min_size=1, max_size=6))))
+    return Shapes("buckets", buckets[-1], buckets)
+
+
+@st.composite
+def _headlines(draw: st.DrawFn) -> Headline:
+    metric = draw(st.none() | _TEXT)
+    measured = (None, None) if metric is None else (draw(_FINITE), draw(_FINITE))
+    return Headline(draw(st.floats(0, 1e300)), draw(st.floats(0, 1)), metric, *measured)
+
+
+@st.composite
+def _artifacts(draw: st.DrawFn, artifact_id: str) -> Artifact:
+    names = draw(st.sets(st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=8), min_size=1))
+    return Artifact(
+        id=artifact_id,
+        backend=draw(st.sampled_from(BACKENDS)),
+        precision=draw(st.sampled_from(PRECISIONS)),
+        quantization=draw(_TEXT),
+        shapes=draw(_shapes()),
+        files=tuple(draw(_ref(f"artifacts/{artifact_id}/{name}")) for name in sorted(names)),
+        requires=Requires(
+            draw(_ARCHITECTURES),
+            tuple(draw(st.lists(st.sampled_from(["avx2", "avx512_vnni", "asimddp", "sse4_1"]), unique=True))),
+            draw(st.dictionaries(st.sampled_from(["onnxruntime", "openvino", "tflite-runtime"]), _VERSION, min_size=1)),
+            draw(st.none() | _ID),
+        ),
+        tolerance=draw(st.floats(0, 1e300, exclude_min=True)),
+        evidence=draw(_headlines()),
+    )
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    """Any valid manifest."""
+    labels = tuple(draw(st.lists(_TEXT, min_size=1, max_size=5, unique=True)))
+    names = draw(st.lists(_IDENTIFIER, min_size=3, max_size=3, unique=True))
+    dimension = st.integers(1, 512) | _IDENTIFIER
+    ids = draw(st.lists(_ID, min_size=1, max_size=3, unique=True))
+    profiles = [
+        Profile(
+            target,
+            draw(_ARCHITECTURES),
+            draw(st.none() | _TEXT),
+            tuple(draw(st.lists(st.sampled_from(ids), unique=True))),
+            draw(st.none() | st.integers(1, 1024)),
+        )
+        for target in draw(st.lists(_TEXT, max_size=2, unique=True))
+    ]
+    return Manifest(
+        format=FORMAT,
+        name=draw(_TEXT),
+        task=Task(draw(st.sampled_from(TASKS)), draw(st.sampled_from(PROBLEM_TYPES)), labels),
+        provenance=Provenance(
+            draw(_TEXT),
+            draw(st.dictionaries(_TEXT, _HEX, min_size=1, max_size=3)),
+            draw(st.dictionaries(_TEXT, _TEXT, max_size=3)),
+            tuple(draw(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))),
+            draw(_TIMES),
+        ),
+        tokenizer=Tokenizer(draw(_ref("tokenizer.json")), draw(st.integers(1, 65536)), draw(st.integers(0, 99999))),
+        inputs=tuple(
+            TensorSpec(name, draw(st.sampled_from(DTYPES)), tuple(draw(st.lists(dimension, max_size=8))))
+            for name in names[:2]
+        ),
+        outputs=(TensorSpec(names[2], "float32", (draw(dimension), draw(st.just(len(labels)) | _IDENTIFIER))),),
+        golden=draw(_ref("golden.npz", st.integers(0, 64 << 20))),
+        evidence=draw(_ref("evidence.json")),
+        report=draw(_ref("evidence.html")),
+        artifacts=tuple(draw(_artifacts(artifact_id)) for artifact_id in ids),
+        profiles=tuple(profiles),
+    )
+
+
+@st.composite
+def goldens(draw: st.DrawFn) -> Golden:
+    """Any valid golden data."""
+    rows, length = draw(st.integers(1, 5)), draw(st.integers(1, 9))
+    tokens = np.array(draw(st.lists(st.integers(1, length), min_size=rows, max_size=rows)))
+    finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
+    tails = st.lists(st.integers(1, 3), max_size=3).map(tuple)
+    return Golden(
+        input_ids=draw(hnp.arrays(np.int32, (rows, length), elements=st.integers(0, 30000))),
+        attention_mask=(np.arange(length) < tokens[:, None]).astype(np.int32),
+        outputs={
+            name: draw(hnp.arrays(np.float32, (rows, *draw(tails)), elements=finite))
+            for name in draw(st.lists(_IDENTIFIER, min_size=1, max_size=2, unique=True))
+        },
+    )
