@@ -10,11 +10,11 @@ import numpy as np
 
 from edgebert.bundle.schema import Manifest
 from edgebert.errors import InputError
+from edgebert.runtime.batching import run_windows
 from edgebert.runtime.explanation import Explanation
 from edgebert.runtime.guard import GuardedEngine
-from edgebert.runtime.shapes import Batch, plan_batches
-from edgebert.runtime.tasks import Outputs, Prepared, Result, TaskHandler
-from edgebert.runtime.tokenization import TextTokenizer, Window
+from edgebert.runtime.tasks import Prepared, Result, TaskHandler
+from edgebert.runtime.tokenization import TextTokenizer
 
 _STREAM_BATCHES = 16
 """How many batches of input a stream gathers, so that texts of similar length can run together."""
@@ -180,27 +180,9 @@ class Model:
             raise InputError(f"inputs[{index}]: {error.message}", hint=error.hint) from None
 
     def _answer(self, prepared: list[Prepared], batch_size: int, options: object) -> list[Result]:
-        outputs = iter(self._run([window for item in prepared for window in item.windows], batch_size))
+        windows = [window for item in prepared for window in item.windows]
+        outputs = iter(run_windows(self._engine, windows, self._manifest.tokenizer.pad_id, batch_size))
         return [self._task.finish(item, [next(outputs) for _ in item.windows], options) for item in prepared]
-
-    def _run(self, windows: list[Window], batch_size: int) -> list[Outputs]:
-        """The outputs of each window, in order."""
-        outputs: list[Outputs] = [{}] * len(windows)
-        for batch in plan_batches([len(window.input_ids) for window in windows], self._engine.shapes, batch_size):
-            answers = self._engine.run(self._assemble(windows, batch))
-            for row, index in enumerate(batch.indices):
-                outputs[index] = {name: values[row] for name, values in answers.items()}
-        return outputs
-
-    def _assemble(self, windows: list[Window], batch: Batch) -> dict[str, Any]:
-        shape = (len(batch.indices), batch.length)
-        input_ids = np.full(shape, self._manifest.tokenizer.pad_id, dtype=np.int32)
-        attention_mask = np.zeros(shape, dtype=np.int32)
-        for row, index in enumerate(batch.indices):
-            ids = windows[index].input_ids
-            input_ids[row, : len(ids)] = ids
-            attention_mask[row, : len(ids)] = 1
-        return {"input_ids": input_ids, "attention_mask": attention_mask}
 
 
 def _check_batch_size(batch_size: object) -> None:

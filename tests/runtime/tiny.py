@@ -40,7 +40,10 @@ from edgebert.bundle import (
 MAX_LENGTH = 64
 BUCKETS = (8, 16, 64)
 TOLERANCE = 1e-3
-WORDS = "the a film movie is was very not good bad charming journey great awful fine dull plot".split()
+WORDS = [
+    "the", "a", "film", "movie", "is", "was", "very", "not", "good", "bad", "charming", "journey", "great", "awful",
+    "fine", "dull", "plot",
+]  # fmt: skip
 GOLDEN_TEXTS = ("", "good", "the film is not very good, it is dull.", "awful plot " * 20)
 
 

@@ -84,7 +84,8 @@ class TextClassification:
             InputError: the item is none of these, or too long with ``truncation="error"``.
         """
         text, pair = _split(item)
-        return Prepared(tokenizer.encode(text, pair, truncation=options.truncation))
+        # An empty pair is no pair to transformers: "[CLS] text [SEP]", without a second "[SEP]".
+        return Prepared(tokenizer.encode(text, pair or None, truncation=options.truncation))
 
     def finish(self, prepared: Prepared, outputs: Sequence[Outputs], options: ClassificationOptions) -> Result:
         """The label and score, or the ranked list of them.
