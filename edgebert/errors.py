@@ -95,9 +95,16 @@ class OutputError(EdgebertError):
 
 
 class ConversionError(EdgebertError):
-    """An artifact cannot be made from the checkpoint."""
+    """An artifact cannot be made from the checkpoint.
+
+    ``report`` is the :class:`edgebert.convert.report.Report` of the whole conversion, where there is one.
+    """
 
     code = "conversion"
+
+    def __init__(self, message: str, *, hint: str = "", report: object | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.report = report
 
 
 class GateError(ConversionError):

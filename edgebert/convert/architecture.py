@@ -180,14 +180,6 @@ def _read_labels(source: SourceDirectory, config: Mapping[str, Any]) -> tuple[st
             raise source.error(CONFIG_NAME, f"id2label holds {label!r}: a label must be a name.")
         if labels.count(label) > 1:
             raise source.error(CONFIG_NAME, f"id2label names {label!r} twice.", "Give each class a name of its own.")
-    if len(labels) > 1:
-        for index, label in enumerate(labels):
-            if label == f"LABEL_{index}":
-                raise source.error(
-                    CONFIG_NAME,
-                    f"class {index} has no name: id2label says {label!r}, which transformers puts in by itself.",
-                    "Write the real names of the classes into id2label.",
-                )
     return labels
 
 

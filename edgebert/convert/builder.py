@@ -1,0 +1,308 @@
+"""One conversion under way: exports, measures and judges artifacts, and describes what has passed."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+from edgebert._version import __version__
+from edgebert.bundle import (
+    FORMAT,
+    Artifact,
+    BundleWriter,
+    Golden,
+    Headline,
+    Manifest,
+    Profile,
+    Provenance,
+    TensorSpec,
+    Tokenizer,
+    dump_golden,
+    output_error,
+)
+from edgebert.convert import gate
+from edgebert.convert.checkpoint import Checkpoint
+from edgebert.convert.evidence import Measurement, Yardstick, make_yardstick, measure
+from edgebert.convert.exporters import ExportJob, exporter_for
+from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME, Exported
+from edgebert.convert.graph import build_graph, difference_from_transformers, run_graph
+from edgebert.convert.html import to_html
+from edgebert.convert.probes import calibration_inputs, golden_inputs, pad, texts_of_length
+from edgebert.convert.progress import Progress
+from edgebert.convert.quiet import captured_output
+from edgebert.convert.report import FAILED, PASSED, REFUSED, Evaluation, Outcome, Report
+from edgebert.convert.target import ArtifactSpec, Target
+from edgebert.convert.texts import EvalSet
+from edgebert.devices import describe_machine
+from edgebert.errors import BackendError, EdgebertError
+from edgebert.runtime.tokenization import TextTokenizer
+
+_COMMON_TOOLS = ("numpy", "tokenizers", "torch", "transformers", "optimum", "safetensors")
+_FULL_BYTES = 1 << 20
+
+@dataclass(frozen=True, slots=True)
+class GateOverrides:
+    """Gate limits given by the user, which replace those of every target; ``None`` leaves a limit as it is."""
+
+    min_label_agreement: float | None = None
+    max_metric_drop: float | None = None
+    max_logit_difference: float | None = None
+
+
+SCRATCH = "scratch"
+"""The folder of intermediate files in the staging area."""
+
+
+class Builder:
+    """One conversion under way: what its artifacts share, and what has been made of them."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        targets: Sequence[Target],
+        answers: EvalSet | None,
+        texts: Sequence[str],
+        writer: BundleWriter,
+        overrides: GateOverrides,
+        progress: Progress,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._targets = targets
+        self._answers = answers
+        self._writer = writer
+        self._overrides = overrides
+        self._progress = progress
+        self._exported: dict[str, Artifact] = {}
+
+        tokenizer = TextTokenizer(checkpoint.tokenizer_json, max_length=checkpoint.max_length)
+        graph = build_graph(checkpoint)
+        rows = texts_of_length(tokenizer, texts, [2, 3, 16, checkpoint.max_length])
+        inputs = [pad(row, len(row), checkpoint.pad_id) for row in rows]
+        inputs.append(pad(rows[1], 16, checkpoint.pad_id))
+        with captured_output():
+            self._graph_diff = difference_from_transformers(checkpoint, graph, inputs)
+        buckets = _buckets(targets, checkpoint.max_length)
+        self.golden: Golden = golden_inputs(
+            tokenizer, texts, lambda ids, mask: run_graph(graph, ids, mask), buckets, checkpoint.pad_id
+        )
+        self._yardstick: Yardstick = make_yardstick(
+            graph,
+            checkpoint.task,
+            tokenizer,
+            checkpoint.pad_id,
+            self.golden,
+            inputs=answers.inputs if answers else texts,
+            answers=answers.labels if answers else None,
+            probe_texts=texts,
+            buckets=buckets,
+        )
+        scratch = writer.staging / SCRATCH
+        scratch.mkdir()
+        self._job = ExportJob(
+            graph=graph,
+            max_length=checkpoint.max_length,
+            buckets=buckets,
+            calibration=calibration_inputs(tokenizer, texts, checkpoint.pad_id),
+            scratch=scratch,
+        )
+
+    def make(self, spec: ArtifactSpec) -> Outcome:
+        """Export one artifact, measure it and judge it. A failure is an outcome, not an exception."""
+        started = time.monotonic()
+        asked_by = tuple(t.name for t in self._targets if spec in t.artifacts)
+        limits = gate.override(gate.strictest(self._targets, spec.precision, spec.id), **asdict(self._overrides))
+        folder = f"artifacts/{spec.id}"
+        captured = None
+        reasons: tuple[str, ...] = ()
+        measured: Measurement | None = None
+        exported: Exported | None = None
+        size: int | None = None
+        tolerance: float | None = None
+        try:
+            with captured_output() as captured:
+                self._progress.stage("export", spec.id)
+                directory = self._writer.staging / folder
+                directory.mkdir(parents=True)
+                exported = exporter_for(spec.backend).export(self._job, spec.precision, directory)
+                artifact = self._artifact(spec, exported, folder)
+                size = sum(ref.size for ref in artifact.files)
+                self._progress.stage("measure", spec.id)
+                files = [self._writer.staging / ref.path for ref in artifact.files]
+                measured = measure(artifact, files, self._yardstick)
+            reasons = tuple(gate.judge(measured, limits, spec.precision, self.golden))
+            tolerance = gate.self_test_tolerance(measured, spec.precision, self.golden)
+            status = REFUSED if reasons else PASSED
+        except BackendError as error:
+            status, reasons = FAILED, (str(error),)
+        except ImportError as error:
+            hint = 'install the converter: pip install "edgebert[convert]"'
+            status, reasons = FAILED, (f"{error} ({hint})",)
+        except EdgebertError:
+            raise
+        except Exception as error:  # converters raise whatever they like; the other artifacts are still made
+            _raise_if_disk_full(self._writer.staging, error)
+            status, reasons = FAILED, (f"{type(error).__name__}: {error}".splitlines()[0][:300],)
+        if status == PASSED and measured is not None and tolerance is not None:
+            self._exported[spec.id] = _with_evidence(artifact, measured, tolerance)
+        else:
+            self._writer.remove(folder)
+        return Outcome(
+            id=spec.id,
+            backend=spec.backend,
+            precision=spec.precision,
+            targets=asked_by,
+            status=status,
+            reasons=reasons,
+            quantization=exported.quantization if exported else None,
+            bytes=size,
+            seconds=round(time.monotonic() - started, 2),
+            limits=limits,
+            tolerance=tolerance,
+            measurement=measured,
+            log=captured.text if captured and status == FAILED else "",
+        )
+
+    def report(
+        self, out: Path, evaluation: str | Path | None, calibration: str | Path | None, outcomes: Sequence[Outcome]
+    ) -> Report:
+        """The evidence as a whole."""
+        checkpoint, yardstick = self._checkpoint, self._yardstick
+        score = yardstick.reference_score
+        metric = next((o.measurement.score.metric for o in outcomes if o.measurement and o.measurement.score), None)
+        return Report(
+            name=out.name.removesuffix(".edgebert") or out.name,
+            checkpoint=checkpoint.source,
+            parameters=sum(tensor.numel() for tensor in checkpoint.tensors.values()),
+            labels=checkpoint.task.labels,
+            problem_type=checkpoint.task.problem_type,
+            graph_diff=self._graph_diff,
+            evaluation=Evaluation(
+                path=Path(evaluation).name if evaluation else None,
+                sha256=self._answers.sha256 if self._answers else None,
+                texts=len(yardstick.inputs),
+                metric=metric,
+                reference=score,
+            ),
+            calibration=Path(calibration).name if calibration else "built-in",
+            machine=_machine(),
+            tools=_tools({outcome.backend for outcome in outcomes}),
+            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            notes=checkpoint.notes,
+            artifacts=tuple(outcomes),
+        )
+
+    def manifest(self, report: Report, command: Sequence[str]) -> Manifest:
+        """Write what is not an artifact, and describe the whole."""
+        checkpoint, writer = self._checkpoint, self._writer
+        labels = len(checkpoint.task.labels)
+        return Manifest(
+            format=FORMAT,
+            name=report.name,
+            task=checkpoint.task,
+            provenance=Provenance(
+                checkpoint=checkpoint.source,
+                files=checkpoint.files,
+                tools=report.tools,
+                command=tuple(command),
+                created=report.created,
+            ),
+            tokenizer=Tokenizer(
+                writer.write("tokenizer.json", checkpoint.tokenizer_json), checkpoint.max_length, checkpoint.pad_id
+            ),
+            inputs=tuple(TensorSpec(name, "int32", ("batch", "length")) for name in INPUT_NAMES),
+            outputs=(TensorSpec(OUTPUT_NAME, "float32", ("batch", labels)),),
+            golden=writer.write("golden.npz", dump_golden(self.golden)),
+            evidence=writer.write("evidence.json", report.to_json()),
+            report=writer.write("evidence.html", to_html(report).encode()),
+            artifacts=tuple(self._exported.values()),
+            profiles=tuple(profile for target in self._targets if (profile := self._profile(target)) is not None),
+        )
+
+    def _profile(self, target: Target) -> Profile | None:
+        order = tuple(spec.id for spec in target.artifacts if spec.id in self._exported)
+        if not order:
+            return None
+        device = target.device
+        return Profile(
+            target=target.name,
+            architectures=device.architectures,
+            vendor=device.vendor,
+            order=order,
+            threads=target.threads,
+        )
+
+    def _artifact(self, spec: ArtifactSpec, exported: Exported, folder: str) -> Artifact:
+        """The manifest entry, with evidence still to come."""
+        directory = self._writer.staging / folder
+        files = sorted(path.relative_to(self._writer.staging).as_posix() for path in directory.rglob("*"))
+        return Artifact(
+            id=spec.id,
+            backend=spec.backend,
+            precision=spec.precision,
+            quantization=exported.quantization,
+            shapes=exported.shapes,
+            files=tuple(self._writer.ref(path) for path in files),
+            requires=exported.requires,
+            tolerance=1.0,
+            evidence=Headline(0.0, 0.0),
+        )
+
+
+def _with_evidence(artifact: Artifact, measured: Measurement, tolerance: float) -> Artifact:
+    score = measured.score
+    headline = Headline(
+        max_abs_diff=measured.max_abs_diff,
+        label_agreement=measured.label_agreement,
+        metric=score.metric if score else None,
+        value=score.value if score else None,
+        reference=score.reference if score else None,
+    )
+    return replace(artifact, tolerance=tolerance, evidence=headline)
+
+
+def _buckets(targets: Sequence[Target], max_length: int) -> tuple[int, ...]:
+    """The buckets that any target asks for, as far as the model reaches."""
+    asked = {bucket for target in targets for bucket in target.buckets}
+    return tuple(sorted(bucket for bucket in asked if bucket <= max_length)) or (max_length,)
+
+
+def _raise_if_disk_full(folder: Path, error: Exception) -> None:
+    """Exporters report a full disk in their own ways, or not at all."""
+    if shutil.disk_usage(folder).free < _FULL_BYTES:
+        raise output_error(OSError(errno.ENOSPC, "No space left on device"), folder) from error
+
+
+def _machine() -> dict[str, Any]:
+    machine = describe_machine()
+    return {
+        "system": machine.system,
+        "architecture": machine.architecture,
+        "model": machine.model,
+        "isa": sorted(machine.isa),
+        "physical_cores": machine.physical_cores,
+        "memory_bytes": machine.memory_bytes,
+    }
+
+
+def _tools(backends: set[str]) -> dict[str, str]:
+    names = set(_COMMON_TOOLS)
+    for backend in backends:
+        try:
+            names |= set(exporter_for(backend).TOOLS)
+        except ImportError:  # its artifacts have failed for this reason
+            continue
+    versions = {"edgebert": __version__, "python": python_version()}
+    for name in sorted(names):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,246 @@
+"""Evidence: what an artifact answers in its real backend, against the float32 checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from edgebert.bundle import Golden
+from edgebert.bundle.schema import Artifact, Requires, Shapes, Task
+from edgebert.convert import metrics
+from edgebert.convert.exporters.base import OUTPUT_NAME
+from edgebert.convert.graph import run_graph
+from edgebert.convert.probes import pad, probe_lengths, texts_of_length
+from edgebert.devices import Runtime, describe_machine, find_runtimes, version_at_least
+from edgebert.errors import BackendError
+from edgebert.runtime.batching import BatchRunner, run_windows
+from edgebert.runtime.engines import Engine, build_engine
+from edgebert.runtime.engines.base import Tensors, run_engine
+from edgebert.runtime.selftest import self_test
+from edgebert.runtime.shapes import bucket_for
+from edgebert.runtime.tasks import open_task
+from edgebert.runtime.tokenization import TextTokenizer
+
+_BATCH_SIZE = 8
+_PADDING = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One input of ``length`` tokens, run in ``padded_to`` tokens; differences in logits from float32."""
+
+    length: int
+    padded_to: int
+    max_abs_diff: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """The task metric on the evaluation set, of the artifact and of the float32 checkpoint."""
+
+    metric: str
+    value: float
+    reference: float
+
+    @property
+    def drop(self) -> float:
+        """How much worse the artifact is, in the metric's unit; negative when it is better."""
+        return self.reference - self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one artifact showed.
+
+    ``max_abs_diff`` is over everything that ran, ``mean_abs_diff`` and ``label_agreement`` over the texts,
+    ``neighbour_diff`` the most that padding or other texts in the batch moved a logit, ``golden_diff`` the largest
+    difference on the golden rows. All differences are absolute, in logits.
+    """
+
+    runtime: str
+    threads: int
+    details: Mapping[str, str]
+    probes: tuple[Probe, ...]
+    texts: int
+    max_abs_diff: float
+    mean_abs_diff: float
+    label_agreement: float
+    neighbour_diff: float
+    golden_diff: float
+    score: TaskScore | None
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """Everything that artifacts are measured with: inputs, and the float32 checkpoint's answers to them.
+
+    ``answers`` are the right answers of the evaluation set, or ``None`` when the texts have none.
+    """
+
+    task: Task
+    tokenizer: TextTokenizer
+    pad_id: int
+    golden: Golden
+    inputs: Sequence[Any]
+    answers: Sequence[Any] | None
+    probe_rows: tuple[NDArray[np.int32], ...]
+    probe_logits: tuple[NDArray[np.float32], ...]
+    logits: NDArray[np.float32]
+
+    @property
+    def reference_score(self) -> float | None:
+        """The task metric of the float32 checkpoint on the evaluation set."""
+        if self.answers is None:
+            return None
+        return metrics.score(self.task.problem_type, self.logits, self.answers)
+
+
+class GraphRunner:
+    """The float32 export graph as something that runs batches."""
+
+    def __init__(self, graph: nn.Module, max_length: int) -> None:
+        self._graph = graph
+        self.shapes = Shapes("dynamic", max_length)
+
+    def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        """See :class:`edgebert.runtime.batching.BatchRunner`."""
+        return {OUTPUT_NAME: run_graph(self._graph, inputs["input_ids"], inputs["attention_mask"])}
+
+
+def make_yardstick(
+    graph: nn.Module,
+    task: Task,
+    tokenizer: TextTokenizer,
+    pad_id: int,
+    golden: Golden,
+    *,
+    inputs: Sequence[Any],
+    answers: Sequence[Any] | None,
+    probe_texts: Sequence[str],
+    buckets: Sequence[int],
+) -> Yardstick:
+    """Run the float32 graph over all inputs that artifacts will be measured with."""
+    rows = tuple(texts_of_length(tokenizer, probe_texts, probe_lengths(tokenizer.max_length, buckets)))
+    runner = GraphRunner(graph, tokenizer.max_length)
+    return Yardstick(
+        task=task,
+        tokenizer=tokenizer,
+        pad_id=pad_id,
+        golden=golden,
+        inputs=inputs,
+        answers=answers,
+        probe_rows=rows,
+        probe_logits=tuple(run_graph(graph, row[None], np.ones((1, len(row)), np.int32)) for row in rows),
+        logits=text_logits(runner, task, tokenizer, pad_id, inputs),
+    )
+
+
+def text_logits(
+    runner: BatchRunner, task: Task, tokenizer: TextTokenizer, pad_id: int, inputs: Sequence[Any]
+) -> NDArray[np.float32]:
+    """Logits of each input, float32 [n, labels], by the path that serves a device: windows, batches, merge."""
+    handler = open_task(task)
+    options = handler.parse_options(function_to_apply="none", top_k=None)
+    prepared = [handler.prepare(tokenizer, item, options) for item in inputs]
+    windows = [window for item in prepared for window in item.windows]
+    outputs = iter(run_windows(runner, windows, pad_id, _BATCH_SIZE))
+    column = {label: index for index, label in enumerate(task.labels)}
+    logits = np.empty((len(prepared), len(task.labels)), dtype=np.float32)
+    for row, item in enumerate(prepared):
+        for entry in handler.finish(item, [next(outputs) for _ in item.windows], options):
+            logits[row, column[entry["label"]]] = entry["score"]
+    return logits
+
+
+def measure(artifact: Artifact, files: list[Path], yardstick: Yardstick) -> Measurement:
+    """Open an artifact in its real backend and compare it with the float32 checkpoint.
+
+    Raises:
+        BackendError: the backend is not installed here, or fails.
+        SelfTestError: an output is not finite.
+    """
+    runtime = find_runtime(artifact.backend, artifact.requires)
+    engine = build_engine(artifact, files, describe_machine().physical_cores, runtime)
+    try:
+        return _measure(engine, artifact, yardstick)
+    finally:
+        engine.close()
+
+
+def find_runtime(backend: str, requires: Requires) -> Runtime:
+    """The first installed runtime that may run the artifact.
+
+    Raises:
+        BackendError: there is none; the message says why and how to install one.
+    """
+    known = [runtime for runtime in find_runtimes(backend) if runtime.distribution in requires.runtimes]
+    for runtime in known:
+        minimum = requires.runtimes[runtime.distribution]
+        if runtime.problem is None and runtime.version and version_at_least(runtime.version, minimum):
+            return runtime
+    needs = " or ".join(f"{name} >= {version}" for name, version in requires.runtimes.items())
+    problems = "; ".join(runtime.problem for runtime in known if runtime.problem) or "the installed version is older"
+    raise BackendError(
+        f"No runtime for {backend} artifacts is usable here ({needs} is needed): {problems}.",
+        hint=known[0].install if known else "",
+    )
+
+
+def _measure(engine: Engine, artifact: Artifact, yardstick: Yardstick) -> Measurement:
+    golden = self_test(engine, yardstick.golden, math.inf)
+    probes, moved = _probe(engine, yardstick)
+    logits = text_logits(engine, yardstick.task, yardstick.tokenizer, yardstick.pad_id, yardstick.inputs)
+    if not np.isfinite(logits).all():
+        raise BackendError(f"Artifact {artifact.id} computes logits that are not finite.")
+    difference = np.abs(logits - yardstick.logits)
+    problem_type = yardstick.task.problem_type
+    score = None
+    if yardstick.answers is not None and yardstick.reference_score is not None:
+        value = metrics.score(problem_type, logits, yardstick.answers)
+        score = TaskScore(metrics.METRICS[problem_type], value, yardstick.reference_score)
+    return Measurement(
+        runtime=f"{engine.facts.distribution} {engine.facts.version}",
+        threads=engine.facts.threads,
+        details=dict(engine.facts.details),
+        probes=probes,
+        texts=len(logits),
+        max_abs_diff=max(float(difference.max()), golden.max_abs_diff, *(probe.max_abs_diff for probe in probes)),
+        mean_abs_diff=float(difference.mean()),
+        label_agreement=metrics.agreement(problem_type, logits, yardstick.logits),
+        neighbour_diff=moved,
+        golden_diff=golden.max_abs_diff,
+        score=score,
+    )
+
+
+def _probe(engine: Engine, yardstick: Yardstick) -> tuple[tuple[Probe, ...], float]:
+    """Each probe row as short as the artifact takes it and padded further; and how far the padding moved a logit."""
+    probes: list[Probe] = []
+    moved = 0.0
+    for row, expected in zip(yardstick.probe_rows, yardstick.probe_logits, strict=True):
+        if len(row) > engine.shapes.max_length:
+            continue
+        answers = []
+        for length in _widths(len(row), engine.shapes):
+            input_ids, attention_mask = pad(row, length, yardstick.pad_id)
+            answer = run_engine(engine, {"input_ids": input_ids, "attention_mask": attention_mask})[OUTPUT_NAME]
+            if not np.isfinite(answer).all():
+                raise BackendError(f"The logits for an input of {len(row)} tokens are not finite.")
+            probes.append(Probe(len(row), length, float(np.abs(answer - expected).max())))
+            answers.append(answer)
+        moved = max(moved, *(float(np.abs(answer - answers[0]).max()) for answer in answers))
+    return tuple(probes), moved
+
+
+def _widths(length: int, shapes: Shapes) -> tuple[int, ...]:
+    if shapes.policy == "dynamic":
+        return tuple(sorted({length, min(length + _PADDING, shapes.max_length)}))
+    first = bucket_for(length, shapes.buckets)
+    return tuple(bucket for bucket in shapes.buckets if first <= bucket)[:2]

@@ -1,0 +1,82 @@
+"""The gate: is an artifact good enough to ship?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edgebert.bundle import Golden
+from edgebert.convert.evidence import Measurement
+from edgebert.convert.probes import golden_spread
+from edgebert.convert.target import GateLimits, Target
+
+_FLOOR = {"fp32": 1e-3, "fp16": 2e-2, "int8": 0.0}
+"""Smallest self-test tolerance, in logits: other CPUs round and sum in other orders, and may compute in float16."""
+
+_SLACK = 4.0
+_FLOOR_SHARE = 0.10
+_CAP_SHARE = 0.25
+
+
+def strictest(targets: Sequence[Target], precision: str, artifact_id: str) -> GateLimits:
+    """The limits that satisfy every target that asks for this artifact."""
+    limits = [t.gates[precision] for t in targets if any(spec.id == artifact_id for spec in t.artifacts)]
+    differences = [one.max_logit_difference for one in limits if one.max_logit_difference is not None]
+    return GateLimits(
+        min_label_agreement=max(one.min_label_agreement for one in limits),
+        max_metric_drop=min(one.max_metric_drop for one in limits),
+        max_logit_difference=min(differences, default=None),
+    )
+
+
+def override(
+    limits: GateLimits,
+    *,
+    min_label_agreement: float | None = None,
+    max_metric_drop: float | None = None,
+    max_logit_difference: float | None = None,
+) -> GateLimits:
+    """``limits`` with those that are given replaced."""
+    given = {
+        "min_label_agreement": min_label_agreement,
+        "max_metric_drop": max_metric_drop,
+        "max_logit_difference": max_logit_difference,
+    }
+    return replace(limits, **{name: value for name, value in given.items() if value is not None})
+
+
+def judge(measured: Measurement, limits: GateLimits, precision: str, golden: Golden) -> list[str]:
+    """Why the artifact must not ship, a sentence each; empty when it may."""
+    reasons = []
+    if measured.label_agreement < limits.min_label_agreement:
+        reasons.append(
+            f"labels agree on {measured.label_agreement:.2%} of {measured.texts} texts, "
+            f"at least {limits.min_label_agreement:.2%} is required"
+        )
+    score = measured.score
+    if score is not None and score.drop > limits.max_metric_drop + 1e-12:
+        reasons.append(
+            f"{score.metric} is {score.value:.4f}, float32 has {score.reference:.4f}: "
+            f"a loss of {score.drop:.4f}, at most {limits.max_metric_drop:.4f} is allowed"
+        )
+    most = limits.max_logit_difference
+    if most is not None and measured.max_abs_diff > most:
+        reasons.append(f"a logit differs by {measured.max_abs_diff:.2g}, at most {most:.2g} is allowed")
+    cap = _CAP_SHARE * golden_spread(golden)
+    if measured.golden_diff >= cap:
+        reasons.append(
+            f"the golden answers are missed by {measured.golden_diff:.2g} logits: "
+            f"a device could not tell the artifact from a broken one (limit {cap:.2g})"
+        )
+    return reasons
+
+
+def self_test_tolerance(measured: Measurement, precision: str, golden: Golden) -> float:
+    """The largest golden difference, in logits, that a device accepts.
+
+    Room for the differences between CPUs, and always less than half of the distance between the two short golden
+    answers: an artifact that answers everything alike then fails, whatever it answers.
+    """
+    spread = golden_spread(golden)
+    floor = max(_FLOOR[precision], _FLOOR_SHARE * spread if precision == "int8" else 0.0)
+    return min(max(_SLACK * measured.golden_diff, floor), _CAP_SHARE * spread)

@@ -1,0 +1,171 @@
+"""The converter: from a checkpoint to a bundle in which every artifact has passed the gate."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebert.bundle import BundleWriter
+from edgebert.convert.builder import SCRATCH, Builder, GateOverrides
+from edgebert.convert.checkpoint import Checkpoint, load_checkpoint
+from edgebert.convert.progress import Progress, Silent
+from edgebert.convert.report import PASSED, REFUSED, Report
+from edgebert.convert.target import ArtifactSpec, Target, load_target
+from edgebert.convert.texts import EvalSet, load_calibration, load_eval
+from edgebert.errors import ConversionError, GateError, OutputError, TargetError
+from edgebert.runtime import load
+
+_SIZE = {"fp32": 1.0, "fp16": 0.5, "int8": 0.28}
+_SPARE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class EvalColumns:
+    """Columns of the evaluation file; ``None`` finds them among the usual names."""
+
+    text: str | None = None
+    pair: str | None = None
+    label: str | None = None
+
+
+def convert(
+    source: str,
+    out: str | Path,
+    *,
+    targets: Sequence[str],
+    evaluation: str | Path | None = None,
+    columns: EvalColumns | None = None,
+    limit: int | None = None,
+    calibration: str | Path | None = None,
+    task: str = "auto",
+    revision: str | None = None,
+    allow_pickle: bool = False,
+    overwrite: bool = False,
+    overrides: GateOverrides | None = None,
+    drop_failing: bool = False,
+    command: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Report:
+    """Convert a checkpoint into a bundle for the given targets.
+
+    Every artifact is run in its real backend and compared with the float32 checkpoint. If one fails, no bundle is
+    written (see ``drop_failing``), the others are still measured, and the error carries the report.
+
+    Args:
+        source: a checkpoint directory, or a name on the Hugging Face hub.
+        out: the bundle to write, e.g. ``sst2.edgebert``.
+        targets: names of installed targets, or paths of target folders.
+        evaluation: TSV, CSV or JSONL with right answers, for the task metric; without it labels are compared on the
+            calibration texts.
+        columns: columns of the evaluation file.
+        limit: use at most this many rows of the evaluation file.
+        calibration: texts to calibrate quantization with, one a line; ``None`` for the built-in set.
+        task: the task, or ``"auto"`` to find it from the checkpoint.
+        revision: branch, tag or commit, for a hub name.
+        allow_pickle: accept ``pytorch_model.bin``.
+        overwrite: replace an older bundle.
+        overrides: gate limits in place of the targets'.
+        drop_failing: leave artifacts that fail out of the bundle instead of failing.
+        command: the command line, for the provenance.
+        progress: told where the conversion is.
+
+    Returns:
+        The evidence, as written into the bundle.
+
+    Raises:
+        GateError: an artifact is not good enough; ``report`` holds the evidence.
+        ConversionError: an artifact could not be made or run; ``report`` holds the evidence.
+        CheckpointError, TargetError, DataError, OutputError: what was given is not usable.
+    """
+    progress = progress or Silent()
+    wanted = _load_targets(targets)
+    out = Path(out)
+    with BundleWriter(out, overwrite=overwrite) as writer:
+        progress.stage("checkpoint")
+        checkpoint = load_checkpoint(source, revision=revision, allow_pickle=allow_pickle, task=task)
+        answers = _load_eval(evaluation, columns or EvalColumns(), limit, checkpoint)
+        texts = load_calibration(calibration)
+        specs = _specs(wanted)
+        _check_space(out, checkpoint, specs)
+
+        progress.stage("graph")
+        builder = Builder(checkpoint, wanted, answers, texts, writer, overrides or GateOverrides(), progress)
+        outcomes = []
+        for spec in specs:
+            outcome = builder.make(spec)
+            progress.finished(spec.id, outcome.status)
+            outcomes.append(outcome)
+        writer.remove(SCRATCH)
+
+        report = builder.report(out, evaluation, calibration, outcomes)
+        _refuse(report, drop_failing=drop_failing)
+        progress.stage("write")
+        manifest = builder.manifest(report, command)
+        writer.commit(manifest, check=_run_once)
+    return report
+
+
+def _load_targets(names: Sequence[str]) -> list[Target]:
+    if not names:
+        raise TargetError("No target is given.", hint="Name at least one; `edgebert targets` lists them.")
+    targets = [load_target(name) for name in dict.fromkeys(names)]
+    for position, target in enumerate(targets):
+        if target.name in {other.name for other in targets[:position]}:
+            raise TargetError(f"Two targets have the name {target.name!r}.", hint="Give each a name of its own.")
+    return targets
+
+
+def _load_eval(
+    path: str | Path | None, columns: EvalColumns, limit: int | None, checkpoint: Checkpoint
+) -> EvalSet | None:
+    if path is None:
+        return None
+    return load_eval(
+        path,
+        checkpoint.task.labels,
+        problem_type=checkpoint.task.problem_type,
+        text_column=columns.text,
+        pair_column=columns.pair,
+        label_column=columns.label,
+        limit=limit,
+    )
+
+
+def _specs(targets: Sequence[Target]) -> list[ArtifactSpec]:
+    """Every artifact that a target asks for, once; those of a backend together, since they share intermediate files."""
+    specs = {spec.id: spec for target in targets for spec in target.artifacts}
+    return [specs[name] for name in sorted(specs)]
+
+
+def _check_space(out: Path, checkpoint: Checkpoint, specs: Sequence[ArtifactSpec]) -> None:
+    """Refuse before the work starts what cannot end well."""
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in checkpoint.tensors.values())
+    intermediate = len({"tflite" if spec.backend == "tflite" else "onnx" for spec in specs})
+    needed = int(weights * (intermediate + sum(_SIZE[spec.precision] for spec in specs))) + _SPARE_BYTES
+    free = shutil.disk_usage(out.absolute().parent).free
+    if free < needed:
+        raise OutputError(
+            f"The conversion needs about {needed / 1e6:,.0f} MB beside '{out}', {free / 1e6:,.0f} MB are free.",
+            hint="Free some space, or write the bundle to another disk.",
+        )
+
+
+def _refuse(report: Report, *, drop_failing: bool) -> None:
+    bad = [outcome for outcome in report.artifacts if outcome.status != PASSED]
+    if not bad or (drop_failing and len(bad) < len(report.artifacts)):
+        return
+    reasons = "".join(f"\n  {outcome.id} {outcome.status}: {'; '.join(outcome.reasons)}" for outcome in bad)
+    kind = GateError if any(outcome.status == REFUSED for outcome in bad) else ConversionError
+    count = f"{len(bad)} of {len(report.artifacts)} artifacts did not pass"
+    hint = "No bundle was written."
+    if len(bad) < len(report.artifacts):
+        hint += " To ship the others without them, use --drop-failing."
+    raise kind(f"{count}:{reasons}\n", hint=hint, report=report)
+
+
+def _run_once(bundle: Path) -> None:
+    """Use the new bundle as a device would, before it takes the place of an older one."""
+    with load(bundle, strict=True) as model:
+        model("A bundle that cannot answer is not written.")
