@@ -63,7 +63,7 @@ def test_paths_that_are_no_bundle_have_their_own_messages(path: Path, tmp_path: 
         ("tiny.edgebert/manifest.json/x", "cannot be opened"),
         ("empty", "is not a bundle: it has no manifest.json"),
         ("checkpoint", "looks like a Hugging Face checkpoint"),
-        ("nul\0", "cannot be opened: embedded null"),
+        ("nul\0", r"cannot be opened: .*embedded null"),
         ("x" * 300, "cannot be opened"),
     ):
         with pytest.raises(BundleError, match=message) as caught:

@@ -377,16 +377,20 @@ except OutputError as error:
 def test_full_disk(tmp_path: Path, how: str) -> None:
     mount = f"mount -t tmpfs -o size=1m none '{tmp_path}'"
     wrap = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    python = [*wrap, "sh", "-c", f'{mount} && exec "$@"', "sh", sys.executable, "-c"]
     try:
-        probe = subprocess.run([*wrap, "sh", "-c", mount], capture_output=True, text=True, check=False)
+        probe = subprocess.run([*python, ""], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         pytest.skip("unshare is not installed, so no small disk can be mounted")
     if probe.returncode:
-        pytest.skip(f"no small disk can be mounted here: {probe.stderr.strip()}")
+        pytest.skip(f"nothing can be run on a small disk of its own here: {probe.stderr.strip()}")
     run = subprocess.run(
-        [*wrap, "sh", "-c", f'{mount} && exec "$@"', "sh", sys.executable, "-c", FULL_DISK, str(tmp_path / "x"), how],
-        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
+        [*python, FULL_DISK, str(tmp_path / "x"), how],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
     assert "No space left on device" in run.stdout
     assert "bytes are free), or write to another disk. []" in run.stdout
     if how == "write":
