@@ -110,11 +110,11 @@ def _judge(artifact: Artifact, profile: Profile | None, machine: Machine, runtim
     if reason is not None:
         return Candidate(artifact, profile, None, reason)
     known = [r for r in runtimes if r.backend == artifact.backend]
-    allowed = [r for r in known if not requires.runtimes or r.distribution in requires.runtimes]
+    allowed = [r for r in known if r.distribution in requires.runtimes]
     for runtime in allowed:
         if runtime.problem is None and _recent(runtime, requires):
             return Candidate(artifact, profile, runtime, None)
-    needs = " or ".join(f"{name} >= {minimum}" for name, minimum in requires.runtimes.items()) or artifact.backend
+    needs = " or ".join(f"{name} >= {minimum}" for name, minimum in requires.runtimes.items())
     found = [f"{r.distribution} {r.version}: {_fault(r, requires)}" for r in known if r.version is not None]
     reason = f"needs {needs}; " + ("; ".join(found) if found else "not installed")
     return Candidate(artifact, profile, None, reason, next((r.install for r in allowed), ""))
@@ -132,13 +132,12 @@ def _missing_hardware(requires: Requires, machine: Machine) -> str | None:
 
 
 def _recent(runtime: Runtime, requires: Requires) -> bool:
-    minimum = requires.runtimes.get(runtime.distribution)
-    return minimum is None or (runtime.version is not None and version_at_least(runtime.version, minimum))
+    return runtime.version is not None and version_at_least(runtime.version, requires.runtimes[runtime.distribution])
 
 
 def _fault(runtime: Runtime, requires: Requires) -> str:
     if runtime.problem is not None:
         return runtime.problem
-    if requires.runtimes and runtime.distribution not in requires.runtimes:
+    if runtime.distribution not in requires.runtimes:
         return "not enough for this artifact"
     return "too old"

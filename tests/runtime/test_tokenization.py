@@ -76,9 +76,11 @@ def split_pair(window: Window) -> tuple[list[int], list[int]]:
     ids = window.input_ids.tolist()
     assert ids[0] == CLS
     assert ids[-1] == SEP
-    return [i for i, s in zip(ids, where, strict=True) if s == 0], [
-        i for i, s in zip(ids, where, strict=True) if s == 1
-    ]
+    texts: tuple[list[int], list[int]] = ([], [])
+    for token, offset in zip(ids, window.offsets, strict=True):
+        if offset is not None:
+            texts[offset[0]].append(token)
+    return texts
 
 
 @given(short=st.lists(st.sampled_from(tiny.WORDS), max_size=8), long=st.lists(st.sampled_from(tiny.WORDS), min_size=20))

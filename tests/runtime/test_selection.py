@@ -1,0 +1,160 @@
+"""Which artifact runs where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from edgebert.bundle import Manifest, Profile, Requires
+from edgebert.devices import Machine, Runtime
+from edgebert.errors import SelectionError
+from edgebert.runtime.selection import Candidate, rank
+from tests.bundle import samples
+
+
+def machine(architecture: str = "x86_64", vendor: str = "AuthenticAMD", isa: tuple[str, ...] = ("avx2",)) -> Machine:
+    return Machine("Linux", architecture, vendor, "a CPU", frozenset(isa), 4, 2, 2, 2**33, 2**32)
+
+
+def runtime(distribution: str, version: str | None = "2.0", problem: str | None = None) -> Runtime:
+    backend = {"onnxruntime": "onnx", "openvino": "openvino"}.get(distribution, "tflite")
+    if version is None:
+        problem = "it is not installed"
+    return Runtime(backend, distribution, distribution, version, problem, f"pip install {distribution}")
+
+
+EVERYTHING = [runtime(name) for name in ("onnxruntime", "openvino", "ai-edge-litert", "tflite-runtime")]
+
+
+def manifest(*profiles: Profile, **requires: Requires) -> Manifest:
+    """onnx-fp32, openvino-int8, tflite-int8, with these profiles and requirements by backend."""
+    whole = samples.manifest(profiles=profiles)
+    artifacts = [replace(a, requires=requires.get(a.backend, a.requires)) for a in whole.artifacts]
+    return replace(whole, artifacts=tuple(artifacts))
+
+
+def profile(target: str, order: str, architectures: tuple[str, ...] = (), vendor: str | None = None) -> Profile:
+    return Profile(target, architectures, vendor, tuple(order.split()))
+
+
+def ids(candidates: list[Candidate]) -> list[str]:
+    return [candidate.artifact.id for candidate in candidates]
+
+
+def only(candidates: list[Candidate], artifact_id: str) -> Candidate:
+    [found] = [candidate for candidate in candidates if candidate.artifact.id == artifact_id]
+    return found
+
+
+def test_without_a_profile_the_order_is_that_of_the_manifest() -> None:
+    candidates = rank(manifest(), machine(), EVERYTHING)
+    assert ids(candidates) == ["onnx-fp32", "openvino-int8", "tflite-int8"]
+    assert all(c.reason is None and c.profile is None and c.runtime is not None for c in candidates)
+
+
+def test_the_most_specific_profile_comes_first() -> None:
+    anything = profile("any", "onnx-fp32")
+    x86 = profile("x86-cpu", "tflite-int8", ("x86_64",))
+    intel = profile("intel-cpu", "openvino-int8", ("x86_64",), "GenuineIntel")
+    arm = profile("arm64-linux", "tflite-int8 openvino-int8", ("aarch64",))
+    bundle = manifest(anything, x86, arm, intel)
+    on_intel = rank(bundle, machine(vendor="GenuineIntel"), EVERYTHING)
+    assert ids(on_intel) == ["openvino-int8", "tflite-int8", "onnx-fp32"]
+    assert [c.profile.target for c in on_intel if c.profile] == ["intel-cpu", "x86-cpu", "any"]
+    assert ids(rank(bundle, machine(), EVERYTHING)) == ["tflite-int8", "onnx-fp32", "openvino-int8"]
+    assert ids(rank(bundle, machine("aarch64", "ARM"), EVERYTHING)) == ["tflite-int8", "openvino-int8", "onnx-fp32"]
+    assert ids(rank(bundle, machine("riscv64", ""), EVERYTHING)) == ["onnx-fp32", "openvino-int8", "tflite-int8"]
+
+
+def test_a_vendor_profile_needs_its_architecture_too() -> None:
+    intel = profile("intel-cpu", "openvino-int8", ("x86_64",), "GenuineIntel")
+    assert ids(rank(manifest(intel), machine("i686", "GenuineIntel"), EVERYTHING))[0] == "onnx-fp32"
+
+
+@pytest.mark.parametrize(
+    ("pins", "expected"),
+    [
+        ({"artifact": "tflite-int8"}, ["tflite-int8"]),
+        ({"backend": "openvino"}, ["openvino-int8"]),
+        ({"precision": "int8"}, ["openvino-int8", "tflite-int8"]),
+        ({"precision": "int8", "backend": "tflite"}, ["tflite-int8"]),
+    ],
+)
+def test_pins_narrow_the_choice(pins: dict[str, str], expected: list[str]) -> None:
+    assert ids(rank(manifest(), machine(), EVERYTHING, **pins)) == expected
+
+
+@pytest.mark.parametrize(
+    ("pins", "named"),
+    [
+        ({"artifact": "onnx-int4"}, ["artifact 'onnx-int4'", "onnx-fp32, openvino-int8, tflite-int8"]),
+        ({"backend": "tensorrt"}, ["backend 'tensorrt'", "onnx, openvino, tflite"]),
+        ({"precision": "fp16"}, ["precision 'fp16'", "fp32, int8."]),
+        ({"backend": "onnx", "precision": "int8"}, ["backend='onnx', precision='int8'", "onnx-fp32"]),
+    ],
+)
+def test_a_pin_that_the_bundle_lacks_names_what_there_is(pins: dict[str, str], named: list[str]) -> None:
+    with pytest.raises(SelectionError) as caught:
+        rank(manifest(), machine(), EVERYTHING, **pins)
+    assert named[0] in caught.value.message
+    assert named[1] in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("requires", "reason"),
+    [
+        ({"architectures": ("aarch64", "armv7l")}, "architecture aarch64 or armv7l; this is x86_64"),
+        ({"isa": ("avx2", "avx512_vnni", "amx_int8")}, "needs a CPU with avx512_vnni, amx_int8"),
+        ({"accelerator": "cuda"}, "accelerator cuda"),
+    ],
+)
+def test_hardware_that_is_missing_is_named(requires: dict[str, Any], reason: str) -> None:
+    needs = replace(Requires((), (), {}), **requires)
+    candidate = only(rank(manifest(openvino=needs), machine(), EVERYTHING), "openvino-int8")
+    assert candidate.runtime is None
+    assert reason in str(candidate.reason)
+    assert candidate.install == ""
+
+
+def test_any_one_runtime_suffices() -> None:
+    needs = Requires((), (), {"ai-edge-litert": "1.0", "tflite-runtime": "2.14"})
+    old = [runtime("ai-edge-litert", None), runtime("tflite-runtime", "2.14.0")]
+    chosen = only(rank(manifest(tflite=needs), machine(), old), "tflite-int8")
+    assert chosen.runtime is old[1]
+    both = [runtime("ai-edge-litert", "1.0"), runtime("tflite-runtime", "2.14.0")]
+    assert only(rank(manifest(tflite=needs), machine(), both), "tflite-int8").runtime is both[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ([], "needs onnxruntime >= 1.20; not installed"),
+        ([runtime("onnxruntime", None)], "needs onnxruntime >= 1.20; not installed"),
+        ([runtime("onnxruntime", "1.19.2")], "needs onnxruntime >= 1.20; onnxruntime 1.19.2: too old"),
+        ([runtime("onnxruntime", "1.21", "numpy 1 is missing")], "onnxruntime 1.21: numpy 1 is missing"),
+    ],
+)
+def test_a_runtime_that_does_not_do_is_named_with_the_reason(found: list[Runtime], reason: str) -> None:
+    needs = Requires((), (), {"onnxruntime": "1.20"})
+    candidate = only(rank(manifest(onnx=needs), machine(), found), "onnx-fp32")
+    assert candidate.runtime is None
+    assert str(candidate.reason).endswith(reason)
+    assert candidate.install == ("pip install onnxruntime" if found else "")
+
+
+def test_a_runtime_of_another_distribution_does_not_do() -> None:
+    needs = Requires((), (), {"ai-edge-litert": "1.0"})
+    found = [runtime("ai-edge-litert", None), runtime("tflite-runtime", "2.14.0")]
+    candidate = only(rank(manifest(tflite=needs), machine(), found), "tflite-int8")
+    assert candidate.runtime is None
+    assert "tflite-runtime 2.14.0: not enough for this artifact" in str(candidate.reason)
+    assert candidate.install == "pip install ai-edge-litert"
+
+
+def test_a_backend_without_an_engine_is_said() -> None:
+    whole = manifest()
+    trt = replace(whole.artifacts[0], id="tensorrt-fp16", backend="tensorrt")
+    candidate = only(rank(replace(whole, artifacts=(trt,)), machine(), EVERYTHING), "tensorrt-fp16")
+    assert "no engine for tensorrt" in str(candidate.reason)
