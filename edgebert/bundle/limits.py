@@ -20,6 +20,7 @@ MAX_RANK: Final = 8
 MAX_DIMENSION: Final = (1 << 31) - 1
 MAX_BUCKETS: Final = 64
 MAX_TOKENS: Final = 65_536
+MAX_MEMORY_MB = 100_000_000
 MAX_THREADS: Final = 1024
 MAX_GOLDEN_ROWS: Final = 4096
 MAX_ENTRIES: Final = 1000  # in provenance.files, .tools and .command, and in requires.isa and .runtimes

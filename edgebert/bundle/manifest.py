@@ -282,9 +282,7 @@ def _architectures(place: Field) -> tuple[str, ...]:
 
 def _requires(place: Field) -> Requires:
     field = place.object(_keys(Requires))
-    places = field["isa"].array(0, limits.MAX_ENTRIES)
-    isa = tuple(item.match(_ISA, _ISA_RULE) for item in places)
-    _unique(places, isa, "", "each feature once")
+    isa = _features(field["isa"])
     runtimes = field["runtimes"].entries(1, limits.MAX_ENTRIES)
     for key in runtimes:
         Field(key, f"{place.path}.runtimes").match(_DISTRIBUTION, "names of Python distributions as keys")
@@ -327,7 +325,16 @@ def _profile(place: Field, ids: frozenset[str]) -> Profile:
         vendor=None if field["vendor"].value is None else field["vendor"].text(limits.MAX_NAME),
         order=order,
         threads=None if field["threads"].value is None else field["threads"].integer(1, limits.MAX_THREADS),
+        isa=_features(field["isa"]),
+        memory_mb=None if field["memory_mb"].value is None else field["memory_mb"].integer(1, limits.MAX_MEMORY_MB),
     )
+
+
+def _features(place: Field) -> tuple[str, ...]:
+    items = place.array(0, limits.MAX_ENTRIES)
+    isa = tuple(item.match(_ISA, _ISA_RULE) for item in items)
+    _unique(items, isa, "", "each feature once")
+    return isa
 
 
 def _unique(places: Iterable[Field], values: Iterable[str], key: str, allowed: str) -> None:

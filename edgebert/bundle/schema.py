@@ -136,8 +136,9 @@ class Artifact:
 class Profile:
     """A target the bundle was built for: which devices it means, and its artifacts, best first.
 
-    Empty ``architectures`` means any; ``vendor`` is the ``/proc/cpuinfo`` vendor id or ``None``; ``threads`` is the
-    number of threads to use, ``None`` for one per physical core.
+    A device is meant when it has one of the ``architectures`` (empty for any), the ``/proc/cpuinfo`` ``vendor`` id
+    (``None`` for any), every ISA feature in ``isa``, and at least ``memory_mb`` of memory (in 10^6 bytes, ``None`` for
+    any). ``threads`` is the number of threads to use, ``None`` for one per physical core.
     """
 
     target: str
@@ -145,6 +146,8 @@ class Profile:
     vendor: str | None
     order: tuple[str, ...]
     threads: int | None = None
+    isa: tuple[str, ...] = ()
+    memory_mb: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

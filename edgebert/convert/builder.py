@@ -237,6 +237,8 @@ class Builder:
             vendor=device.vendor,
             order=order,
             threads=target.threads,
+            isa=device.isa,
+            memory_mb=device.memory_mb,
         )
 
     def _artifact(self, spec: ArtifactSpec, exported: Exported, folder: str) -> Artifact:

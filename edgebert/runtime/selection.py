@@ -95,7 +95,10 @@ def _order(manifest: Manifest, machine: Machine) -> list[tuple[Artifact, Profile
 
 def _matches(profile: Profile, machine: Machine) -> bool:
     architecture = not profile.architectures or machine.architecture in profile.architectures
-    return architecture and profile.vendor in (None, machine.vendor)
+    # A size that is unknown (0) is given the benefit of the doubt.
+    memory = not machine.memory_bytes or machine.memory_bytes >= (profile.memory_mb or 0) * 10**6
+    features = machine.isa.issuperset(profile.isa)
+    return architecture and memory and features and profile.vendor in (None, machine.vendor)
 
 
 def _specificity(profile: Profile) -> tuple[bool, bool]:
