@@ -11,6 +11,8 @@ from edgebert.errors import DataError
 
 _HINT = 'Expected a header "sentence<TAB>label", then one phrase, a tab, and 0 or 1 a line.'
 
+_SENTENCE_WORDS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
@@ -49,12 +51,13 @@ def hold_out(phrases: Sequence[Phrase], *, sentences: int, seed: int) -> tuple[l
     """Splits off whole sentences for choosing hyper-parameters.
 
     The training file of SST-2 holds sentences *and* the phrases they are made of, so a random split would test on
-    what was trained. Here every phrase of four words or more that is part of a held-out sentence leaves the training
-    part too; shorter ones ("a good film") are common property and stay.
+    what was trained. Here only phrases that are part of no other one are held out, and every phrase of four words or
+    more that is part of a held-out sentence leaves the training part; shorter ones ("a good film") are common
+    property and stay.
 
     Args:
         phrases: the training file.
-        sentences: how many sentences to hold out: phrases of at least 8 words that end with a full stop.
+        sentences: how many sentences to hold out, of at least 8 words each.
         seed: of the choice.
 
     Returns:
@@ -63,11 +66,11 @@ def hold_out(phrases: Sequence[Phrase], *, sentences: int, seed: int) -> tuple[l
     Raises:
         DataError: fewer sentences than asked for.
     """
-    whole = sorted({phrase for phrase in phrases if _is_sentence(phrase.text)}, key=lambda phrase: phrase.text)
+    whole = _whole_sentences(phrases)
     if len(whole) < sentences:
         raise DataError(f"{sentences} sentences cannot be held out: the training file has {len(whole)}.", hint=_HINT)
     held_out = random.Random(seed).sample(whole, sentences)
-    forbidden = {span for phrase in held_out for span in _spans(phrase.text)}
+    forbidden = {span for phrase in held_out for span in _spans(phrase.text, shortest=4)}
     kept = [phrase for phrase in phrases if phrase.text not in forbidden]
     return kept, held_out
 
@@ -77,10 +80,18 @@ def as_written(text: str) -> str:
     return text.replace(" n't", "n't")
 
 
-def _is_sentence(text: str) -> bool:
-    return text.endswith(" .") and text.count(" ") >= 7
+def _whole_sentences(phrases: Sequence[Phrase]) -> list[Phrase]:
+    """The distinct phrases of at least 8 words that are part of no other phrase, in an order of their own."""
+    longest_first = sorted(set(phrases), key=lambda phrase: (-phrase.text.count(" "), phrase.text, phrase.label))
+    parts: set[str] = set()
+    whole = []
+    for phrase in longest_first:
+        if phrase.text.count(" ") >= _SENTENCE_WORDS - 1 and phrase.text not in parts:
+            whole.append(phrase)
+            parts |= _spans(phrase.text, shortest=_SENTENCE_WORDS)
+    return whole
 
 
-def _spans(text: str) -> set[str]:
+def _spans(text: str, *, shortest: int) -> set[str]:
     words = text.split(" ")
-    return {" ".join(words[start:end]) for start in range(len(words)) for end in range(start + 4, len(words) + 1)}
+    return {" ".join(words[i:j]) for i in range(len(words)) for j in range(i + shortest, len(words) + 1)}

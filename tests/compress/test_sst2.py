@@ -49,6 +49,15 @@ def test_nothing_of_a_held_out_sentence_is_trained(seed, count):
     assert not any(phrase.text in sentence.text for phrase in kept for sentence in held_out)
 
 
+def test_the_end_of_a_longer_sentence_is_not_held_out():
+    # "... of the small corpus ." is a phrase of SST-2 too; its whole sentence must not stay in the training part.
+    end = Phrase("number 0 of a very small and tidy corpus .", 0)
+    longer = Phrase(f"this is sentence {end.text}", 0)
+    kept, held_out = hold_out([end, longer], sentences=1, seed=0)
+    assert held_out == [longer]
+    assert kept == []
+
+
 def test_short_phrases_stay():
     kept, _ = hold_out([*SENTENCES, Phrase("small corpus .", 1)], sentences=10, seed=0)
     assert kept == [Phrase("small corpus .", 1)]
