@@ -20,7 +20,11 @@ IR_VERSION = 8
 """The oldest that holds opset 18, so that runtimes of older boards open the file too."""
 
 MODEL_FILE = "model.onnx"
-REQUIRES = Requires(architectures=(), isa=(), runtimes={"onnxruntime": "1.17"})
+REQUIRES = Requires(
+    architectures=(),
+    isa=(),
+    runtimes={name: "1.17" for name in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")},
+)
 
 
 def export(job: ExportJob, precision: str, directory: Path) -> Exported:

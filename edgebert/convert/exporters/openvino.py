@@ -11,6 +11,7 @@ from typing import Any
 from edgebert.bundle.schema import Requires, Shapes
 from edgebert.convert.exporters.base import INPUT_NAMES, Exported, ExportJob, TokenArrays
 from edgebert.convert.exporters.onnx import float32_model
+from edgebert.runtime.engines.openvino import import_openvino
 
 PRECISIONS = ("fp16", "int8")
 TOOLS = ("openvino", "nncf")
@@ -29,8 +30,7 @@ _QUANTIZATION = {
 
 def export(job: ExportJob, precision: str, directory: Path) -> Exported:
     """Write ``model.xml`` and ``model.bin``."""
-    import openvino
-
+    openvino = import_openvino()
     model = openvino.Core().read_model(float32_model(job))
     if precision == "int8":
         model = _quantize(model, job.calibration)
@@ -39,8 +39,8 @@ def export(job: ExportJob, precision: str, directory: Path) -> Exported:
 
 
 def _quantize(model: Any, calibration: Sequence[TokenArrays]) -> Any:  # noqa: ANN401 (openvino has no types)
-    # NNCF reports usage through openvino-telemetry unless it believes to run in its own CI.
-    os.environ.setdefault("NNCF_CI", "1")
+    # NNCF sends usage statistics through openvino-telemetry, unless this says that it runs in its own CI.
+    os.environ["NNCF_CI"] = "1"
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 

@@ -1,0 +1,122 @@
+"""The ``edgebert`` command: finding the verb, and turning every error into one message."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from importlib import import_module
+
+import click
+
+from edgebert._version import __version__
+from edgebert.errors import BackendFallbackWarning, EdgebertError
+
+_VERBS = {
+    "convert": "Convert a checkpoint into a bundle, and measure every artifact.",
+    "predict": "Answer texts with a bundle.",
+    "inspect": "Show what a bundle holds.",
+    "verify": "Check a bundle: hashes, then the golden self-test of every artifact.",
+    "bench": "Measure a bundle on this machine.",
+    "doctor": "Tell what this machine can run, and what is missing.",
+    "targets": "List the device families, or show one.",
+    "demo": "Convert, verify, use and measure the embedded model.",
+}
+
+EXIT_INTERRUPTED = 130
+EXIT_INTERNAL = 70
+
+
+class _LazyGroup(click.Group):
+    """Lists the verbs without importing them: a device has not what ``convert`` needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        command: click.Command = import_module(f"edgebert.cli.{name}_command").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 success; 1 error; 2 wrong usage; 3 an artifact was refused by the gate; 4 a bundle failed "
+    "its verification; 70 a defect of EdgeBERT; 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="edgebert")
+def cli() -> None:
+    """Put DistilBERT on edge devices, with evidence that it is still the same model."""
+
+
+def main() -> None:
+    """Run the command line and exit. Every error is one message on standard error, never a traceback."""
+    warnings.showwarning = _show_warning
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        cli.main(prog_name="edgebert", standalone_mode=False)
+    except EdgebertError as error:
+        _say("Error", error.message)
+        if error.hint:
+            _say("Hint", error.hint)
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("Interrupted", "nothing was written.")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does: not an error. Nothing more can be printed, also at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ImportError as error:
+        return _missing(error)
+    except OSError as error:
+        where = f"'{error.filename}': " if error.filename else ""
+        _say("Error", f"{where}{error.strerror or error}.")
+        return 1
+    except MemoryError:
+        _say("Error", "there is not enough memory for this.")
+        return 1
+    except Exception as error:
+        return _defect(error)
+    return 0
+
+
+def _missing(error: ImportError) -> int:
+    name = (error.name or "").partition(".")[0]
+    if name == "edgebert":
+        return _defect(error)
+    _say("Error", f"this command needs the Python package {name or error}, which is not installed.")
+    _say("Hint", 'On a build host: pip install "edgebert[convert]".')
+    return 1
+
+
+def _defect(error: Exception) -> int:
+    if os.environ.get("EDGEBERT_TRACEBACK"):
+        traceback.print_exception(error)
+    _say("Internal error", f"{type(error).__name__}: {error}")
+    _say("Hint", "This is a defect of EdgeBERT. Set EDGEBERT_TRACEBACK=1 to see where, and report it.")
+    return EXIT_INTERNAL
+
+
+def _say(kind: str, message: str) -> None:
+    click.echo(f"{kind}: {message.rstrip()}", err=True)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *rest: object) -> None:
+    if issubclass(category, BackendFallbackWarning):
+        _say("Warning", str(message))

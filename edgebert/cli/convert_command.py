@@ -1,0 +1,105 @@
+"""``edgebert convert``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from edgebert.cli import options
+from edgebert.cli.evidence import show_report
+from edgebert.cli.progress import progress
+from edgebert.errors import ConversionError
+
+
+@click.command("convert")
+@click.argument("checkpoint")
+@click.option("-o", "--out", type=options.BUNDLE, required=True, help="The bundle to write, e.g. sst2.edgebert.")
+@click.option(
+    "-t", "--target", "targets", multiple=True, required=True,
+    help="A device family, or the path of a folder with a target.toml. May be repeated.",
+)  # fmt: skip
+@click.option("--eval", "evaluation", type=Path, help="TSV, CSV or JSONL with right answers, for the task metric.")
+@click.option("--text-column", help="Column of the text in the evaluation file.")
+@click.option("--pair-column", help="Column of the second text of a pair.")
+@click.option("--label-column", help="Column of the right answer.")
+@click.option("--limit", type=click.IntRange(1), help="Use at most this many rows of the evaluation file.")
+@click.option("--calibration", type=Path, help="Texts like those to be served, one a line.  [default: a built-in set]")
+@click.option("--task", default="auto", show_default=True, help="The task; found from the checkpoint by default.")
+@click.option("--revision", help="Branch, tag or commit of a checkpoint on the Hugging Face hub.")
+@click.option("--allow-pickle", is_flag=True, help="Accept pytorch_model.bin, which may run code when it is loaded.")
+@click.option("--overwrite", is_flag=True, help="Replace an older bundle.")
+@click.option("--drop-failing", is_flag=True, help="Leave out artifacts that fail instead of failing.")
+@click.option("--min-label-agreement", type=click.FloatRange(0, 1), help="Gate: least share of equal labels.")
+@click.option("--max-metric-drop", type=click.FloatRange(0, 1), help="Gate: largest loss; 0.01 is one point.")
+@click.option("--max-logit-difference", type=click.FloatRange(0, min_open=True), help="Gate: in logits.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@options.as_json
+def command(
+    checkpoint: str,
+    out: Path,
+    targets: tuple[str, ...],
+    evaluation: Path | None,
+    text_column: str | None,
+    pair_column: str | None,
+    label_column: str | None,
+    limit: int | None,
+    calibration: Path | None,
+    task: str,
+    revision: str | None,
+    allow_pickle: bool,
+    overwrite: bool,
+    drop_failing: bool,
+    min_label_agreement: float | None,
+    max_metric_drop: float | None,
+    max_logit_difference: float | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Convert CHECKPOINT (a directory, or a name on the Hugging Face hub) into a bundle.
+
+    Every artifact that the targets ask for is built, run in its real backend, and compared with the float32
+    checkpoint. If one is not good enough, nothing is written and the exit code is 3.
+    """
+    from edgebert.convert.pipeline import EvalColumns, GateOverrides, convert
+    from edgebert.convert.report import Report
+
+    with progress(hidden=quiet) as shown:
+        try:
+            report = convert(
+                checkpoint,
+                out,
+                targets=targets,
+                evaluation=evaluation,
+                columns=EvalColumns(text_column, pair_column, label_column),
+                limit=limit,
+                calibration=calibration,
+                task=task,
+                revision=revision,
+                allow_pickle=allow_pickle,
+                overwrite=overwrite,
+                overrides=GateOverrides(min_label_agreement, max_metric_drop, max_logit_difference),
+                drop_failing=drop_failing,
+                command=["edgebert", *sys.argv[1:]],
+                progress=shown,
+            )
+        except ConversionError as error:
+            shown.close()
+            if isinstance(error.report, Report):
+                _print(error.report, as_json=as_json, quiet=quiet)
+            raise
+    _print(report, as_json=as_json, quiet=quiet)
+    if not quiet and not as_json:
+        click.echo(f"\nWrote {out}. The evidence, for people: {out / 'evidence.html'}")
+
+
+def _print(report: object, *, as_json: bool, quiet: bool) -> None:
+    from edgebert.convert.report import Report
+
+    assert isinstance(report, Report)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
+    elif not quiet:
+        click.echo(show_report(report))

@@ -1,0 +1,106 @@
+"""``edgebert predict``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from edgebert.cli import options
+from edgebert.errors import DataError
+
+_TRUNCATION = {"windows": False, "cut": True, "error": "error"}
+
+
+@click.command("predict")
+@click.argument("bundle", type=options.BUNDLE)
+@click.argument("texts", nargs=-1)
+@click.option(
+    "-f", "--file", "source", type=click.File("rb"),
+    help="Read texts from a file, one a line, or JSONL (.jsonl); - is standard input.",
+)  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
+@click.option("--top-k", type=click.IntRange(1), help="Print the best K labels.  [default: the best one]")
+@click.option("--all", "everything", is_flag=True, help="Print every label.")
+@click.option(
+    "--function", "function_to_apply", type=click.Choice(["sigmoid", "softmax", "none"]),
+    help="What makes scores of logits.  [default: by the model's problem type]",
+)  # fmt: skip
+@click.option(
+    "--truncation", type=click.Choice(list(_TRUNCATION)), default="windows", show_default=True,
+    help="Text over the model's limit: read all of it in windows, cut it, or refuse it.",
+)  # fmt: skip
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--strict", is_flag=True, help="Fail when the best artifact fails, instead of using the next.")
+@click.option("--explain", is_flag=True, help="Tell on standard error which artifact runs, and why.")
+@options.pins
+def command(
+    bundle: Path,
+    texts: tuple[str, ...],
+    source: IO[bytes] | None,
+    form: str,
+    top_k: int | None,
+    everything: bool,
+    function_to_apply: str | None,
+    truncation: str,
+    batch_size: int,
+    strict: bool,
+    explain: bool,
+    artifact: str | None,
+    backend: str | None,
+    precision: str | None,
+    threads: int | None,
+) -> None:
+    """Answer TEXTS, or the lines of a file or of standard input, with the best artifact that works here.
+
+    A line of JSONL is a text in quotes or an object with "text" and, for a pair, "text_pair". Any number of lines is
+    answered in constant memory.
+    """
+    from edgebert.runtime import load
+
+    if texts and source:
+        raise click.UsageError("Give texts or --file, not both.")
+    if top_k and everything:
+        raise click.UsageError("Give --top-k or --all, not both.")
+    chosen: dict[str, Any] = {"truncation": _TRUNCATION[truncation], "function_to_apply": function_to_apply}
+    if top_k or everything:
+        chosen["top_k"] = top_k
+    with load(
+        bundle, artifact=artifact, backend=backend, precision=precision, threads=threads, strict=strict
+    ) as model:
+        if explain:
+            click.echo(str(model.explain()), err=True)
+        inputs = iter(texts) if texts else _read(source or click.get_binary_stream("stdin"))
+        for result in model.stream(inputs, batch_size=batch_size, **chosen):
+            click.echo(json.dumps(result, ensure_ascii=False) if form == "jsonl" else _line(result))
+
+
+def _line(result: Any) -> str:  # noqa: ANN401 (results are plain dicts and lists)
+    entries = result if isinstance(result, list) else [result]
+    return "\t".join(f"{entry['label']}\t{entry['score']:.4f}" for entry in entries)
+
+
+def _read(source: IO[bytes]) -> Iterator[object]:
+    jsonl = str(source.name).endswith(".jsonl")
+    for number, data in enumerate(source, start=1):
+        try:
+            line = data.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{source.name}, line {number}: not UTF-8 at byte {error.start + 1}.", hint="Save the file as UTF-8."
+            ) from error
+        yield _parse(line, str(source.name), number) if jsonl else line
+
+
+def _parse(line: str, name: str, number: int) -> object:
+    try:
+        value: object = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{name}, line {number}: not JSON ({error}).",
+            hint='A line is "a text" or {"text": "a text", "text_pair": "its pair"}.',
+        ) from error
+    return value
