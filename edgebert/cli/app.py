@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from importlib import import_module
+from typing import TextIO
 
 import click
 
@@ -117,6 +118,13 @@ def _say(kind: str, message: str) -> None:
     click.echo(f"{kind}: {message.rstrip()}", err=True)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *rest: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     if issubclass(category, BackendFallbackWarning):
         _say("Warning", str(message))

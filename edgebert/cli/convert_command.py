@@ -63,7 +63,8 @@ def command(
     Every artifact that the targets ask for is built, run in its real backend, and compared with the float32
     checkpoint. If one is not good enough, nothing is written and the exit code is 3.
     """
-    from edgebert.convert.pipeline import EvalColumns, GateOverrides, convert
+    from edgebert.convert.builder import GateOverrides
+    from edgebert.convert.pipeline import EvalColumns, convert
     from edgebert.convert.report import Report
 
     with progress(hidden=quiet) as shown:

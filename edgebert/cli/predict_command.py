@@ -68,9 +68,7 @@ def command(
     chosen: dict[str, Any] = {"truncation": _TRUNCATION[truncation], "function_to_apply": function_to_apply}
     if top_k or everything:
         chosen["top_k"] = top_k
-    with load(
-        bundle, artifact=artifact, backend=backend, precision=precision, threads=threads, strict=strict
-    ) as model:
+    with load(bundle, artifact=artifact, backend=backend, precision=precision, threads=threads, strict=strict) as model:
         if explain:
             click.echo(str(model.explain()), err=True)
         inputs = iter(texts) if texts else _read(source or click.get_binary_stream("stdin"))

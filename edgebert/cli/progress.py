@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.status import Status
 
 _STAGES = {
+    "libraries": "loading the conversion libraries",
     "checkpoint": "reading the checkpoint",
     "graph": "building the graph, checking it against transformers",
     "export": "exporting",

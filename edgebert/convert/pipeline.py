@@ -11,6 +11,7 @@ from edgebert.bundle import BundleWriter
 from edgebert.convert.builder import SCRATCH, Builder, GateOverrides
 from edgebert.convert.checkpoint import Checkpoint, load_checkpoint
 from edgebert.convert.progress import Progress, Silent
+from edgebert.convert.quiet import captured_output
 from edgebert.convert.report import PASSED, REFUSED, Report
 from edgebert.convert.target import ArtifactSpec, Target, load_target
 from edgebert.convert.texts import EvalSet, load_calibration, load_eval
@@ -83,6 +84,8 @@ def convert(
     wanted = _load_targets(targets)
     out = Path(out)
     with BundleWriter(out, overwrite=overwrite) as writer:
+        progress.stage("libraries")
+        _import_libraries()
         progress.stage("checkpoint")
         checkpoint = load_checkpoint(source, revision=revision, allow_pickle=allow_pickle, task=task)
         answers = _load_eval(evaluation, columns or EvalColumns(), limit, checkpoint)
@@ -105,6 +108,13 @@ def convert(
         manifest = builder.manifest(report, command)
         writer.commit(manifest, check=_run_once)
     return report
+
+
+def _import_libraries() -> None:
+    """Load the big libraries here, where what they print on import is dropped."""
+    with captured_output():
+        import optimum.exporters.tasks
+        import transformers  # noqa: F401
 
 
 def _load_targets(names: Sequence[str]) -> list[Target]:

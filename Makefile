@@ -1,0 +1,40 @@
+# `make demo` and `make test` need Python >= 3.10 with venv, and make; they install everything else into $(VENV).
+
+PYTHON ?= python3
+VENV ?= .venv
+OLD_TFLITE := .venvs/tflite-runtime
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-full lint clean
+
+demo: $(INSTALLED)
+	$(BIN)/edgebert demo
+
+test: lint
+	$(BIN)/python -m pytest -m "not full"
+
+# Also: the real 65M checkpoint through every target, and the oldest TFLite runtime in an environment of its own.
+test-full: lint $(OLD_TFLITE)/.installed
+	EDGEBERT_TFLITE_RUNTIME_PYTHON=$(abspath $(OLD_TFLITE))/bin/python $(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[convert,dev]"
+	touch $@
+
+# tflite-runtime 2.14 has no wheel for Python above 3.11 and needs numpy 1.
+$(OLD_TFLITE)/.installed: setup.cfg
+	$(PYTHON) -m venv $(OLD_TFLITE)
+	$(OLD_TFLITE)/bin/python -m pip install --quiet --upgrade pip
+	$(OLD_TFLITE)/bin/python -m pip install --quiet "tflite-runtime==2.14.0" "numpy<2" -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venvs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
