@@ -72,7 +72,7 @@ entries of a cased model that begin with a capital would never have been trained
 | | |
 |---|---|
 | data | SST-2 (GLUE's `train.tsv`): $training_texts texts, phrases that occur twice once, contractions also as people write them (`isn't` beside `is n't`); and $joined_texts long texts, each 2 to 10 of these with one label in a row, with the mean of their teacher logits |
-| held out | $held_out whole sentences; their phrases of four words or more were taken out of the training part |
+| held out | $held_out whole sentences (the teacher was trained on some of the training file, these included, so its soft answers are better here than on new text); their phrases of four words or more were taken out of the training part |
 | teacher | `$teacher`: six layers, width 768, fine-tuned on SST-2; its logits computed once |
 | start | word embeddings: the teacher's table on its first $dim principal axes; positions zero; the rest random |
 | loss | KL divergence to the teacher at temperature $temperature, weight $soft; cross-entropy, weight $hard (Hinton et al. 2015, arXiv 1503.02531; Sanh et al. 2019, arXiv 1910.01108) |

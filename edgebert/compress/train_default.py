@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
-from safetensors.torch import save_file
+from safetensors.torch import save
 from tokenizers import Tokenizer
 from transformers import (
     AutoModelForSequenceClassification,
@@ -61,7 +61,7 @@ VOCABULARY_SIZE = 9000
 MIN_WORD_COUNT = 5
 DIM, LAYERS, HEADS = 192, 3, 4
 EMBEDDING_STD = 0.05
-HELD_OUT_SENTENCES = 600
+HELD_OUT_SENTENCES = 1000
 JOINED_TEXTS = 1500
 JOINED_FROM = 10  # tokens: whole clauses, not single words
 LABELS = ("NEGATIVE", "POSITIVE")
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--teacher", type=Path, required=True, help="folder of the teacher's checkpoint")
     parser.add_argument("--out", type=Path, required=True, help="folder to write; an older checkpoint is replaced")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     try:
@@ -301,7 +301,7 @@ def _student(vocabulary: Sequence[str], teacher: Teacher, seed: int) -> DistilBe
 def _save(model: DistilBertForSequenceClassification, tokenizer: Tokenizer, folder: Path) -> None:
     """Writes float16 tensors with a config that asks for float32 arithmetic, and the tokenizer."""
     tensors = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
     model.config.architectures = [type(model).__name__]
     model.config.dtype = "float32"
     model.config.to_json_file(folder / "config.json")

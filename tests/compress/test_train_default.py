@@ -35,14 +35,14 @@ def threads():
 
 @pytest.fixture
 def data(tmp_path):
-    """1,500 sentences of invented words, each often enough to be kept whole."""
+    """2,000 sentences of invented words, each often enough to be kept whole."""
     rng = random.Random(0)
     words = ["".join(rng.choices(string.ascii_lowercase, k=6)) for _ in range(300)]
-    lines = [f"{' '.join(rng.choices(words, k=8))} .\t{rng.randint(0, 1)}" for _ in range(1600)]
+    lines = [f"{' '.join(rng.choices(words, k=8))} .\t{rng.randint(0, 1)}" for _ in range(2100)]
     folder = tmp_path / "sst2"
     folder.mkdir()
-    (folder / "train.tsv").write_text("\n".join(["sentence\tlabel", *lines[:1500]]) + "\n", encoding="utf-8")
-    (folder / "dev.tsv").write_text("\n".join(["sentence\tlabel", *lines[1500:]]) + "\n", encoding="utf-8")
+    (folder / "train.tsv").write_text("\n".join(["sentence\tlabel", *lines[:2000]]) + "\n", encoding="utf-8")
+    (folder / "dev.tsv").write_text("\n".join(["sentence\tlabel", *lines[2000:]]) + "\n", encoding="utf-8")
     return folder
 
 
