@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import errno
+import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +29,7 @@ from edgebert.bundle import (
     dump_golden,
     output_error,
 )
+from edgebert.bundle.output import FULL
 from edgebert.convert import gate
 from edgebert.convert.checkpoint import Checkpoint
 from edgebert.convert.evidence import Measurement, Yardstick, make_yardstick, measure
@@ -35,6 +37,7 @@ from edgebert.convert.exporters import ExportJob, exporter_for
 from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME, Exported
 from edgebert.convert.graph import build_graph, difference_from_transformers, run_graph
 from edgebert.convert.html import to_html
+from edgebert.convert.metrics import METRICS
 from edgebert.convert.probes import calibration_inputs, golden_inputs, pad, texts_of_length
 from edgebert.convert.progress import Progress
 from edgebert.convert.quiet import captured_output
@@ -42,11 +45,12 @@ from edgebert.convert.report import FAILED, PASSED, REFUSED, Evaluation, Outcome
 from edgebert.convert.target import ArtifactSpec, Target
 from edgebert.convert.texts import EvalSet
 from edgebert.devices import describe_machine
-from edgebert.errors import BackendError, EdgebertError
+from edgebert.errors import BackendError, EdgebertError, SelfTestError
 from edgebert.runtime.tokenization import TextTokenizer
 
 _COMMON_TOOLS = ("numpy", "tokenizers", "torch", "transformers", "optimum", "safetensors")
 _FULL_BYTES = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class GateOverrides:
@@ -84,9 +88,10 @@ class Builder:
 
         tokenizer = TextTokenizer(checkpoint.tokenizer_json, max_length=checkpoint.max_length)
         graph = build_graph(checkpoint)
-        rows = texts_of_length(tokenizer, texts, [2, 3, 16, checkpoint.max_length])
+        middle = min(16, checkpoint.max_length)
+        rows = texts_of_length(tokenizer, texts, [2, 3, middle, checkpoint.max_length])
         inputs = [pad(row, len(row), checkpoint.pad_id) for row in rows]
-        inputs.append(pad(rows[1], 16, checkpoint.pad_id))
+        inputs.append(pad(rows[1], middle, checkpoint.pad_id))
         with captured_output():
             self._graph_diff = difference_from_transformers(checkpoint, graph, inputs)
         buckets = _buckets(targets, checkpoint.max_length)
@@ -140,6 +145,8 @@ class Builder:
             reasons = tuple(gate.judge(measured, limits, spec.precision, self.golden))
             tolerance = gate.self_test_tolerance(measured, spec.precision, self.golden)
             status = REFUSED if reasons else PASSED
+        except SelfTestError as error:  # it runs, and what it computes is no answer
+            status, reasons = REFUSED, (str(error),)
         except BackendError as error:
             status, reasons = FAILED, (str(error),)
         except ImportError as error:
@@ -176,7 +183,7 @@ class Builder:
         """The evidence as a whole."""
         checkpoint, yardstick = self._checkpoint, self._yardstick
         score = yardstick.reference_score
-        metric = next((o.measurement.score.metric for o in outcomes if o.measurement and o.measurement.score), None)
+        metric = METRICS[checkpoint.task.problem_type] if score is not None else None
         return Report(
             name=out.name.removesuffix(".edgebert") or out.name,
             checkpoint=checkpoint.source,
@@ -272,14 +279,19 @@ def _with_evidence(artifact: Artifact, measured: Measurement, tolerance: float) 
 
 def _buckets(targets: Sequence[Target], max_length: int) -> tuple[int, ...]:
     """The buckets that any target asks for, as far as the model reaches."""
-    asked = {bucket for target in targets for bucket in target.buckets}
-    return tuple(sorted(bucket for bucket in asked if bucket <= max_length)) or (max_length,)
+    asked = {min(bucket, max_length) for target in targets for bucket in target.buckets}
+    return tuple(sorted(asked)) or (max_length,)
 
 
 def _raise_if_disk_full(folder: Path, error: Exception) -> None:
     """Exporters report a full disk in their own ways, or not at all."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            raise output_error(cause, cause.filename if isinstance(cause.filename, str) else folder) from error
+        cause = cause.__cause__ or cause.__context__
     if shutil.disk_usage(folder).free < _FULL_BYTES:
-        raise output_error(OSError(errno.ENOSPC, "No space left on device"), folder) from error
+        raise output_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folder) from error
 
 
 def _machine() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,11 @@ from torch import nn
 from edgebert.bundle import Golden
 from edgebert.bundle.schema import Artifact, Requires, Shapes, Task
 from edgebert.convert import metrics
-from edgebert.convert.exporters.base import OUTPUT_NAME
+from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME
 from edgebert.convert.graph import run_graph
 from edgebert.convert.probes import pad, probe_lengths, texts_of_length
 from edgebert.devices import Runtime, describe_machine, find_runtimes, version_at_least
-from edgebert.errors import BackendError
+from edgebert.errors import BackendError, SelfTestError
 from edgebert.runtime.batching import BatchRunner, run_windows
 from edgebert.runtime.engines import Engine, build_engine
 from edgebert.runtime.engines.base import Tensors, run_engine
@@ -30,14 +30,16 @@ from edgebert.runtime.tokenization import TextTokenizer
 
 _BATCH_SIZE = 8
 _PADDING = 7
+_ANY_FINITE = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One input of ``length`` tokens, run in ``padded_to`` tokens; differences in logits from float32."""
+    """One input of ``length`` tokens, run in ``padded_to`` tokens among ``batch`` texts, against float32 in logits."""
 
     length: int
     padded_to: int
+    batch: int
     max_abs_diff: float
 
 
@@ -84,6 +86,7 @@ class Yardstick:
     ``answers`` are the right answers of the evaluation set, or ``None`` when the texts have none.
     """
 
+    graph: nn.Module
     task: Task
     tokenizer: TextTokenizer
     pad_id: int
@@ -100,6 +103,12 @@ class Yardstick:
         if self.answers is None:
             return None
         return metrics.score(self.task.problem_type, self.logits, self.answers)
+
+    def logits_within(self, max_length: int) -> NDArray[np.float32]:
+        """``logits`` when texts are read in windows of at most ``max_length`` tokens, as a shorter artifact does."""
+        if max_length >= self.tokenizer.max_length:
+            return self.logits
+        return text_logits(GraphRunner(self.graph, max_length), self.task, self.tokenizer, self.pad_id, self.inputs)
 
 
 class GraphRunner:
@@ -130,6 +139,7 @@ def make_yardstick(
     rows = tuple(texts_of_length(tokenizer, probe_texts, probe_lengths(tokenizer.max_length, buckets)))
     runner = GraphRunner(graph, tokenizer.max_length)
     return Yardstick(
+        graph=graph,
         task=task,
         tokenizer=tokenizer,
         pad_id=pad_id,
@@ -146,6 +156,8 @@ def text_logits(
     runner: BatchRunner, task: Task, tokenizer: TextTokenizer, pad_id: int, inputs: Sequence[Any]
 ) -> NDArray[np.float32]:
     """Logits of each input, float32 [n, labels], by the path that serves a device: windows, batches, merge."""
+    tokenizer = copy.copy(tokenizer)
+    tokenizer.max_length = min(tokenizer.max_length, runner.shapes.max_length)
     handler = open_task(task)
     options = handler.parse_options(function_to_apply="none", top_k=None)
     prepared = [handler.prepare(tokenizer, item, options) for item in inputs]
@@ -194,12 +206,13 @@ def find_runtime(backend: str, requires: Requires) -> Runtime:
 
 
 def _measure(engine: Engine, artifact: Artifact, yardstick: Yardstick) -> Measurement:
-    golden = self_test(engine, yardstick.golden, math.inf)
+    golden = self_test(engine, yardstick.golden, _ANY_FINITE)
     probes, moved = _probe(engine, yardstick)
     logits = text_logits(engine, yardstick.task, yardstick.tokenizer, yardstick.pad_id, yardstick.inputs)
     if not np.isfinite(logits).all():
-        raise BackendError(f"Artifact {artifact.id} computes logits that are not finite.")
-    difference = np.abs(logits - yardstick.logits)
+        raise SelfTestError(f"Artifact {artifact.id} computes logits that are not finite.")
+    reference = yardstick.logits_within(artifact.shapes.max_length)
+    difference = np.abs(logits - reference)
     problem_type = yardstick.task.problem_type
     score = None
     if yardstick.answers is not None and yardstick.reference_score is not None:
@@ -213,7 +226,7 @@ def _measure(engine: Engine, artifact: Artifact, yardstick: Yardstick) -> Measur
         texts=len(logits),
         max_abs_diff=max(float(difference.max()), golden.max_abs_diff, *(probe.max_abs_diff for probe in probes)),
         mean_abs_diff=float(difference.mean()),
-        label_agreement=metrics.agreement(problem_type, logits, yardstick.logits),
+        label_agreement=metrics.agreement(problem_type, logits, reference),
         neighbour_diff=moved,
         golden_diff=golden.max_abs_diff,
         score=score,
@@ -221,26 +234,32 @@ def _measure(engine: Engine, artifact: Artifact, yardstick: Yardstick) -> Measur
 
 
 def _probe(engine: Engine, yardstick: Yardstick) -> tuple[tuple[Probe, ...], float]:
-    """Each probe row as short as the artifact takes it and padded further; and how far the padding moved a logit."""
+    """Each probe row alone and unpadded, then padded and beside another text; and how far that moved a logit.
+
+    Static shapes take one text at a time: there the second run is in the next larger bucket.
+    """
     probes: list[Probe] = []
     moved = 0.0
     for row, expected in zip(yardstick.probe_rows, yardstick.probe_logits, strict=True):
         if len(row) > engine.shapes.max_length:
             continue
         answers = []
-        for length in _widths(len(row), engine.shapes):
-            input_ids, attention_mask = pad(row, length, yardstick.pad_id)
-            answer = run_engine(engine, {"input_ids": input_ids, "attention_mask": attention_mask})[OUTPUT_NAME]
+        for length, neighbours in _settings(len(row), engine.shapes):
+            rows = [row, *[yardstick.probe_rows[-1][:length]] * neighbours]
+            padded = [pad(one, length, yardstick.pad_id) for one in rows]
+            inputs = {name: np.concatenate([arrays[i] for arrays in padded]) for i, name in enumerate(INPUT_NAMES)}
+            answer = run_engine(engine, inputs)[OUTPUT_NAME][0]
             if not np.isfinite(answer).all():
-                raise BackendError(f"The logits for an input of {len(row)} tokens are not finite.")
-            probes.append(Probe(len(row), length, float(np.abs(answer - expected).max())))
+                raise SelfTestError(f"The logits for an input of {len(row)} tokens are not finite.")
+            probes.append(Probe(len(row), length, len(rows), float(np.abs(answer - expected[0]).max())))
             answers.append(answer)
         moved = max(moved, *(float(np.abs(answer - answers[0]).max()) for answer in answers))
     return tuple(probes), moved
 
 
-def _widths(length: int, shapes: Shapes) -> tuple[int, ...]:
+def _settings(length: int, shapes: Shapes) -> list[tuple[int, int]]:
+    """How a row of ``length`` tokens is run: the length to pad it to, and how many other texts stand beside it."""
     if shapes.policy == "dynamic":
-        return tuple(sorted({length, min(length + _PADDING, shapes.max_length)}))
+        return [(length, 0), (min(length + _PADDING, shapes.max_length), 1)]
     first = bucket_for(length, shapes.buckets)
-    return tuple(bucket for bucket in shapes.buckets if first <= bucket)[:2]
+    return [(bucket, 0) for bucket in shapes.buckets if first <= bucket][:2]

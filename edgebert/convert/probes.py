@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgebert.bundle import Golden
 from edgebert.convert.exporters.base import OUTPUT_NAME, TokenArrays
+from edgebert.errors import DataError
 from edgebert.runtime.tokenization import TextTokenizer
 
 MAX_CALIBRATION_INPUTS = 256
@@ -20,15 +21,13 @@ _PADDING_STEP = 16
 _SHORT = 12
 
 Reference = Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]
-"""The float32 checkpoint: ``input_ids`` and ``attention_mask`` int32 [batch, length] -> logits float32 [batch, labels]."""
+"""The float32 checkpoint: ids and mask, int32 [batch, length], to logits, float32 [batch, labels]."""
 
 
 def calibration_inputs(tokenizer: TextTokenizer, texts: Sequence[str], pad_id: int) -> list[TokenArrays]:
     """One input of batch 1 per text, as the texts will be served: of varied length, some with padding behind them."""
-    step = max(1, len(texts) / MAX_CALIBRATION_INPUTS)
-    chosen = [texts[int(i * step)] for i in range(int(len(texts) / step))]
     inputs = []
-    for index, text in enumerate(chosen):
+    for index, text in enumerate(_sample(texts)):
         ids = tokenizer.encode(text, truncation=True)[0].input_ids
         padded = -(-len(ids) // _PADDING_STEP) * _PADDING_STEP if index % _PADDED_EVERY == 0 else len(ids)
         inputs.append(pad(ids, min(padded, tokenizer.max_length), pad_id))
@@ -44,7 +43,11 @@ def probe_lengths(max_length: int, buckets: Sequence[int]) -> tuple[int, ...]:
 
 
 def texts_of_length(tokenizer: TextTokenizer, texts: Sequence[str], lengths: Sequence[int]) -> list[NDArray[np.int32]]:
-    """For each length a sequence of exactly so many token ids (special tokens included), cut from running text."""
+    """For each length a sequence of exactly so many token ids (special tokens included), cut from running text.
+
+    Raises:
+        DataError: the texts have no tokens.
+    """
     source = _running(tokenizer, texts)
     special = tokenizer.encode("")[0].input_ids
     rows = []
@@ -89,15 +92,25 @@ def pad(ids: NDArray[np.int32], length: int, pad_id: int) -> TokenArrays:
     return input_ids, attention_mask
 
 
+def _sample(texts: Sequence[str]) -> list[str]:
+    step = max(1, len(texts) / MAX_CALIBRATION_INPUTS)
+    return [texts[int(i * step)] for i in range(int(len(texts) / step))]
+
+
 def _running(tokenizer: TextTokenizer, texts: Sequence[str]) -> Iterator[int]:
-    for text in cycle(texts):
-        yield from (int(token) for token in tokenizer.encode(text, truncation=True)[0].input_ids[1:-1])
+    rows = (tokenizer.encode(text, truncation=True)[0].input_ids[1:-1] for text in cycle(texts))
+    silent = 0
+    for row in rows:
+        yield from (int(token) for token in row)
+        silent = 0 if len(row) else silent + 1
+        if silent == len(texts):
+            raise DataError(
+                "The calibration texts hold no token that the model knows.", hint="Give texts like those it will see."
+            )
 
 
-def _apart(
-    tokenizer: TextTokenizer, texts: Sequence[str], reference: Reference, limit: int
-) -> list[NDArray[np.int32]]:
-    rows = [tokenizer.encode(text, truncation=True)[0].input_ids for text in texts]
+def _apart(tokenizer: TextTokenizer, texts: Sequence[str], reference: Reference, limit: int) -> list[NDArray[np.int32]]:
+    rows = [tokenizer.encode(text, truncation=True)[0].input_ids for text in _sample(texts)]
     short = [row for row in rows if len(row) <= min(limit, _SHORT)]
     if len(short) < 2:  # no short texts: the beginnings of long ones do as well
         short = texts_of_length(tokenizer, texts, [min(limit, _SHORT)] * 16)

@@ -9,7 +9,7 @@ from edgebert.convert.exporters.base import Exported, Exporter, ExportJob
 
 _MODULES = {"onnx": "onnx", "openvino": "openvino", "tflite": "tflite"}
 
-__all__ = ["Exported", "Exporter", "ExportJob", "exporter_for"]
+__all__ = ["ExportJob", "Exported", "Exporter", "exporter_for"]
 
 
 def exporter_for(backend: str) -> Exporter:

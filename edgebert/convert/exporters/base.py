@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,11 @@ class ExportJob:
         if name not in self._made:
             folder = self.scratch / name
             folder.mkdir()
-            make(folder)
+            try:
+                make(folder)
+            except BaseException:  # the next artifact that needs it must not find half of it
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
             self._made[name] = folder
         return self._made[name]
 

@@ -23,7 +23,7 @@ MODEL_FILE = "model.onnx"
 REQUIRES = Requires(
     architectures=(),
     isa=(),
-    runtimes={name: "1.17" for name in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")},
+    runtimes=dict.fromkeys(("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"), "1.17"),
 )
 
 
@@ -47,7 +47,7 @@ def float32_model(job: ExportJob) -> Path:
 
 def _export_float32(job: ExportJob, folder: Path) -> None:
     # The two example inputs must not be one tensor: the exporter would merge them into one graph input.
-    example = tuple(torch.ones(2, 16, dtype=torch.int32) for _ in INPUT_NAMES)
+    example = tuple(torch.ones(2, min(16, job.max_length), dtype=torch.int32) for _ in INPUT_NAMES)
     axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=job.max_length)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -68,7 +68,14 @@ def _export_float32(job: ExportJob, folder: Path) -> None:
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     """Drop what the exporter notes down of the build host (stack traces with paths) and the stale shape notes."""
-    for entry in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
+    for entry in (
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.initializer,
+    ):
         entry.doc_string = ""
         del entry.metadata_props[:]
     del model.graph.value_info[:]

@@ -1,7 +1,7 @@
 """int8 for ONNX that gives a text the same answer whatever stands beside it.
 
-ONNX Runtime's own dynamic quantization takes one activation scale per tensor: padding and neighbours move it, and with it
-every answer of the batch. Here each **row** (token) has its own scale, found while running, as in LLM.int8()
+ONNX Runtime's own dynamic quantization takes one activation scale per tensor: padding and neighbours move it, and with
+it every answer of the batch. Here each **row** (token) has its own scale, found while running, as in LLM.int8()
 (Dettmers et al. 2022, arXiv 2208.07339, "vector-wise quantization"); weights have one scale per output channel. In
 standard operators, for ``y = x W`` with ``x`` [rows, k]::
 
@@ -10,7 +10,7 @@ standard operators, for ``y = x W`` with ``x`` [rows, k]::
 
 Weights use 7 of the 8 bits: x86 CPUs without VNNI multiply u8 x s8 pairs into a saturating int16 (onnxruntime#5849 is
 this very model), and 255 * 64 * 2 still fits. So one file is right on every CPU.
-Embedding tables are int8 with one scale per row; a lookup converts only the rows it reads.
+The word embeddings are int8 with one scale per row; a lookup converts only the rows it reads.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 QUANTIZATION = (
-    "weights int8, 7 bits used, one scale per output channel; activations uint8, one scale per token found at run time; "
-    "embedding tables int8, one scale per row; attention, normalisation and the last projection float32"
+    "weights int8, 7 bits used, one scale per output channel; activations uint8, one scale per token found at run "
+    "time; word embeddings int8, one scale per row; position table, attention, normalisation and the last projection "
+    "float32"
 )
 
 _WEIGHT_MAX = 63
@@ -67,7 +68,8 @@ def quantize_table(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArra
 
 
 def _round(values: NDArray[np.float32], scale: NDArray[np.float32], limit: int) -> NDArray[np.float32]:
-    return np.clip(np.rint(values / scale), -limit, limit)
+    rounded: NDArray[np.float32] = np.clip(np.rint(values / scale), -limit, limit)
+    return rounded
 
 
 class _Rewriter:

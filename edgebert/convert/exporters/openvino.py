@@ -23,7 +23,7 @@ _QUANTIZATION = {
     "fp16": "weights stored as float16; arithmetic float32",
     "int8": (
         "weights int8, 7 bits used, one scale per output channel; activations int8, one calibrated scale per tensor, "
-        "after SmoothQuant; embedding tables int8, one scale per row; softmax and normalisation float32"
+        "after SmoothQuant; word embeddings int8, one scale per row; position table, softmax and normalisation float32"
     ),
 }
 
@@ -51,6 +51,6 @@ def _quantize(model: Any, calibration: Sequence[TokenArrays]) -> Any:  # noqa: A
         model_type=nncf.ModelType.TRANSFORMER,
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(calibration),
-        # An x86 CPU without VNNI saturates the int16 sums of full-range products: 7 bits in every layer are right on all.
+        # An x86 CPU without VNNI saturates the int16 sums of full-range products: 7 bits are right on every CPU.
         advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
     )

@@ -24,8 +24,8 @@ _REQUIRES = {
 _QUANTIZATION = {
     "fp32": "none: float32 weights and arithmetic",
     "int8": (
-        "weights int8, one scale per output channel; activations int8, one scale per token found at run time; embedding "
-        "table int8, one scale per row; position table, attention and normalisation float32"
+        "weights int8, one scale per output channel; activations int8, one scale per token found at run time; "
+        "embedding table int8, one scale per row; position table, attention and normalisation float32"
     ),
 }
 
@@ -35,9 +35,7 @@ def export(job: ExportJob, precision: str, directory: Path) -> Exported:
     float32 = job.intermediate("tflite", lambda folder: _convert(job, folder)) / MODEL_FILE
     model = float32.read_bytes() if precision == "fp32" else _quantize(float32)
     (directory / MODEL_FILE).write_bytes(pack(model, output_name=OUTPUT_NAME))
-    return Exported(
-        Shapes("buckets", job.buckets[-1], job.buckets), _REQUIRES[precision], _QUANTIZATION[precision]
-    )
+    return Exported(Shapes("buckets", job.buckets[-1], job.buckets), _REQUIRES[precision], _QUANTIZATION[precision])
 
 
 def _convert(job: ExportJob, folder: Path) -> None:

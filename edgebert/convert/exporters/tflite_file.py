@@ -22,10 +22,10 @@ _DATA_ALIGNMENT = 16
 
 
 def pack(model: bytes, *, output_name: str) -> bytes:
-    """Pack ``model`` again with shared vectors, tensor data inline, and each signature's one output named ``output_name``.
+    """Pack ``model`` again: vectors shared, tensor data inline, each signature's one output named ``output_name``.
 
     Raises:
-        ValueError: a signature has more than one output, or the packed file would pass FlatBuffers' limit of 2 GiB.
+        ValueError: a signature has more than one output.
     """
     content = schema.ModelT.InitFromPackedBuf(model, 0)
     for buffer in content.buffers:
@@ -48,7 +48,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
         super().__init__(size)
         self._written: dict[tuple[str, bytes], int] = {}
 
-    def CreateNumpyVector(self, x: NDArray[np.generic]) -> int:  # noqa: N802 (overrides)
+    def CreateNumpyVector(self, x: NDArray[np.generic]) -> int:
         key = (x.dtype.str, hashlib.sha256(x.tobytes()).digest())
         if key not in self._written:
             self._written[key] = self._aligned(x) if x.dtype == np.uint8 else super().CreateNumpyVector(x)
