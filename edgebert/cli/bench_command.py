@@ -12,7 +12,10 @@ from edgebert.cli import options
 @click.command("bench")
 @click.argument("bundle", type=options.BUNDLE)
 @click.option("--artifact", "artifacts", multiple=True, help="Measure this artifact only. May be repeated.")
-@click.option("--length", "lengths", type=click.IntRange(2), multiple=True, help="Tokens.  [default: 16 32 64 128]")
+@click.option(
+    "--length", "lengths", type=click.IntRange(2), multiple=True, default=(16, 32, 64, 128), show_default=True,
+    help="Input length in tokens. May be repeated.",
+)  # fmt: skip
 @click.option("--repetitions", type=click.IntRange(1), default=30, show_default=True, help="Per length and round.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--threads", type=click.IntRange(1), help="Compute threads.  [default: one per physical core]")
@@ -38,13 +41,13 @@ def command(
 
     Load time, first answer, p50/p95/p99 latency per length, throughput, peak memory.
     """
-    from edgebert.bench import DEFAULT_LENGTHS, read_texts, run_benchmark
+    from edgebert.bench import read_texts, run_benchmark
     from edgebert.bundle import output_error
 
     report = run_benchmark(
         bundle,
         artifacts=artifacts or None,
-        lengths=lengths or DEFAULT_LENGTHS,
+        lengths=lengths,
         repetitions=repetitions,
         rounds=rounds,
         threads=threads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -71,7 +72,7 @@ def command(
     with load(bundle, artifact=artifact, backend=backend, precision=precision, threads=threads, strict=strict) as model:
         if explain:
             click.echo(str(model.explain()), err=True)
-        inputs = iter(texts) if texts else _read(source or click.get_binary_stream("stdin"))
+        inputs = iter(texts) if texts else _read(source or sys.stdin.buffer)
         for result in model.stream(inputs, batch_size=batch_size, **chosen):
             click.echo(json.dumps(result, ensure_ascii=False) if form == "jsonl" else _line(result))
 

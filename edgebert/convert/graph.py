@@ -64,7 +64,8 @@ class _Attention(nn.Module):
         parts = list(torch.split(F.linear(x, self.weight, self.bias), dim, dim=2))
         if self.first_row_only:
             parts.insert(0, F.linear(x[:, :1], self.q_weight, self.q_bias))
-        query, key, value = (p.unflatten(2, (self.heads, dim // self.heads)).transpose(1, 2) for p in parts)
+        shape = (self.heads, dim // self.heads)
+        query, key, value = (torch.unflatten(part, 2, shape).transpose(1, 2) for part in parts)
         scores = query @ key.transpose(2, 3) + mask_bias
         context = torch.softmax(scores, dim=-1) @ value
         return F.linear(context.transpose(1, 2).flatten(2), self.out_weight, self.out_bias)
