@@ -50,8 +50,10 @@ the benchmarks have a real, trained model without a download. **It is a demo mod
 of your own.
 
 **Measured:** $dev_percent % accuracy on the $dev_rows sentences of SST-2's dev set ($dev_correct right), with the
-stored float16 weights loaded into float32 by `transformers`. The dev set was not used for any choice; the
-hyper-parameters were chosen on sentences held out of the training file.
+stored float16 weights loaded into float32 by `transformers`. Hyper-parameters were compared
+on sentences held out of the training file. The dev set was looked at once before, for a run of 8 epochs (79.01 %): its
+distance from the held-out accuracy of that run showed that the held-out part leaked into training. That was repaired,
+and the number of epochs lowered, before the run described here.
 
 ## Model
 
@@ -78,7 +80,7 @@ entries of a cased model that begin with a capital would never have been trained
 | loss | KL divergence to the teacher at temperature $temperature, weight $soft; cross-entropy, weight $hard (Hinton et al. 2015, arXiv 1503.02531; Sanh et al. 2019, arXiv 1910.01108) |
 | optimizer | AdamW, learning rate $learning_rate (embeddings $embedding_learning_rate), weight decay $weight_decay, batch $batch, linear warm-up and decay, gradient norm at most 1 |
 | noise | $mask_rate of the input tokens replaced by `[MASK]`; dropout $dropout |
-| run | seed $seed, $threads CPU thread(s), $arithmetic matrix products, $minutes minutes |
+| run | seed $seed, $threads CPU thread(s), $arithmetic matrix products, $minutes minutes, without the teacher's logits |
 
 ```
 python -m edgebert.compress.train_default --data SST2 --teacher $teacher --out edgebert/assets/default --seed $seed --epochs $epochs --threads $threads

@@ -6,7 +6,7 @@ Run::
 
 ``SST2`` is a folder with GLUE's ``train.tsv`` and ``dev.tsv``, ``CHECKPOINT`` a DistilBERT sequence classifier for it.
 The teacher's logits are kept in the temporary folder, so that a second run starts at once. ``dev.tsv`` is measured
-once, at the end, on the file that is shipped; hyper-parameters were chosen on sentences held out of ``train.tsv``.
+once a run, at the end, on the file that is shipped; the curve is of sentences held out of ``train.tsv``.
 """
 
 from __future__ import annotations
