@@ -1,5 +1,211 @@
-"""placeholder"""
-from edgebert.convert.report import Report
+"""``evidence.html``: the evidence of one conversion, for the person who decides what ships.
+
+One self-contained page without script or external resource. All text that comes from users is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from string import Template
+from typing import Any
+
+from edgebert.convert.html_style import STYLE
+from edgebert.convert.html_table import columns, table
+from edgebert.convert.html_text import (
+    capitalized,
+    differing,
+    escape,
+    metric_name,
+    metric_scale,
+    metric_title,
+    metric_value,
+    points,
+)
+from edgebert.convert.report import FAILED, PASSED, REFUSED, Evaluation, Report
+from edgebert.convert.svg import difference_plot, legend, size_plot
+
+_LABELS_SHOWN = 12
+_PROBLEMS = {
+    "single_label_classification": "one label per text",
+    "multi_label_classification": "any number of labels per text",
+    "regression": "regression",
+}
+
+_PAGE = Template("""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>$name: evidence</title>
+<style>$style</style>
+</head>
+<body>
+<h1>$name</h1>
+<p class="verdict">$verdict</p>
+<h2>Artifacts</h2>
+<div class="scroll"><table>
+$table
+</table></div>
+<h2>What the columns say</h2>
+<dl>
+$columns
+</dl>
+$plots
+<h2>What it was measured on</h2>
+<dl>
+$facts
+</dl>
+</body>
+</html>
+""")
+
+_FIGURE = Template("""\
+<figure>
+<h2>$title</h2>
+$plot
+<figcaption>$caption</figcaption>
+</figure>
+""")
+
 
 def to_html(report: Report) -> str:
-    return "<html></html>"
+    """The evidence as one HTML page that needs nothing else.
+
+    Args:
+        report: what was measured; artifacts may lack a measurement, and the evaluation a metric.
+
+    Returns:
+        The page, which encodes as UTF-8 whatever characters the report's names hold.
+    """
+    shown = columns(report)
+    return _PAGE.substitute(
+        name=escape(report.name),
+        style=STYLE,
+        verdict=escape(_verdict(report)),
+        table=table(report.artifacts, shown),
+        columns=_pairs((column.title, escape(column.meaning)) for column in shown),
+        plots=_plots(report),
+        facts=_pairs(_facts(report)),
+    )
+
+
+def _verdict(report: Report) -> str:
+    """Who passed, who did not, and the worst of those that ship."""
+    ids = {
+        status: [outcome.id for outcome in report.artifacts if outcome.status == status]
+        for status in (PASSED, REFUSED, FAILED)
+    }
+    total = len(report.artifacts)
+    if not ids[PASSED]:
+        sentences = ["No artifact passed the gate."]
+    elif len(ids[PASSED]) < total:
+        sentences = [f"{len(ids[PASSED])} of {total} artifacts passed the gate."]
+    else:
+        sentences = [f"All {total} artifacts passed the gate." if total > 1 else f"{ids[PASSED][0]} passed the gate."]
+    sentences += [f"{status.capitalize()}: {', '.join(ids[status])}." for status in (REFUSED, FAILED) if ids[status]]
+    return " ".join([*sentences, _worst(report)]).rstrip()
+
+
+def _worst(report: Report) -> str:
+    """How far those that passed are from the float32 checkpoint, at most; empty when none passed."""
+    passed = {a.id: a.measurement for a in report.artifacts if a.status == PASSED and a.measurement is not None}
+    if not passed:
+        return ""
+    most = "at most " if len(passed) > 1 else ""
+    texts = f"{report.evaluation.texts:,} texts"
+    worst, measured = min(passed.items(), key=lambda item: item[1].label_agreement)
+    parts = [f"all {texts} are answered as by the float32 checkpoint"]
+    if count := differing(measured):
+        are = "is" if count == 1 else "are"
+        parts = [f"{most}{count:,} of {texts} {are} answered otherwise than by the float32 checkpoint ({worst})"]
+    scores = {name: measured.score for name, measured in passed.items() if measured.score is not None}
+    if scores:
+        worst, score = max(scores.items(), key=lambda item: item[1].drop)
+        lost = f"falls by {most}{points(score.drop).lstrip('+')} points ({worst})"
+        parts.append(f"{metric_name(score.metric)} {lost if score.drop > 0 else 'does not fall'}")
+    sentence = f"{', and '.join(parts)}."
+    return capitalized(sentence) if len(passed) == len(report.artifacts) else f"Among those that passed, {sentence}"
+
+
+def _plots(report: Report) -> str:
+    """Both plots with their captions, as far as there is something to draw."""
+    measured = [outcome for outcome in report.artifacts if outcome.measurement is not None]
+    figures = []
+    if plot := difference_plot(measured):
+        caption = (
+            "The most that a logit of an input of that length is off from float32's, alone, padded, and beside "
+            "another text. "
+            f"{legend(measured)} A difference of exactly 0 is drawn at the bottom."
+        )
+        figures.append(_figure("Logit difference over input length", caption, plot))
+    metric, reference = report.evaluation.metric, report.evaluation.reference
+    if metric is None or reference is None:
+        title, caption = "Label agreement over size", "Further up and further left is better."
+        plot = size_plot(measured, "label agreement, %", lambda m: 100 * m.label_agreement, None)
+    else:
+        scale = metric_scale(metric)
+        axis = f"{metric_title(metric)}{', %' if scale == 100 else ''}"
+        title, caption = f"{metric_title(metric)} over size", "Further up and further left is better."
+        plot = size_plot(
+            measured, axis, lambda m: None if m.score is None else scale * m.score.value, scale * reference
+        )
+    if plot:
+        figures.append(_figure(title, caption, plot))
+    return f'<div class="plots">{"".join(figures)}</div>' if figures else ""
+
+
+def _figure(title: str, caption: str, plot: str) -> str:
+    return _FIGURE.substitute(title=escape(title), caption=escape(caption), plot=plot)
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    """What was measured, on what, where and with what: terms in plain text, and what they are as HTML."""
+    evaluation = report.evaluation
+    yield "Checkpoint", f"<bdi>{escape(report.checkpoint)}</bdi>, {report.parameters:,} parameters"
+    yield "Task", f"text classification, {_PROBLEMS[report.problem_type]}"
+    yield f"Labels ({len(report.labels):,})", _labels(report.labels)
+    yield "Texts compared on", _evaluation(evaluation)
+    yield "Calibration texts", f"<bdi>{escape(report.calibration)}</bdi>"
+    yield "Export graph", f"differs from transformers by at most {report.graph_diff:.2g} in a float32 logit"
+    yield "Machine", escape(", ".join(_machine(report.machine)))
+    yield "Tools", escape(", ".join(f"{name} {version}" for name, version in report.tools.items()))
+    yield "Measured at", escape(report.created)
+    if report.notes:
+        yield "Notes", "<br>".join(map(escape, report.notes))
+
+
+def _labels(labels: Sequence[str]) -> str:
+    written = [f"<bdi>{escape(label)}</bdi>" for label in labels]
+    first, rest = ", ".join(written[:_LABELS_SHOWN]), ", ".join(written[_LABELS_SHOWN:])
+    if not rest:
+        return first
+    summary = f"<summary>and {len(labels) - _LABELS_SHOWN:,} more</summary>"
+    return f"{first}<details>{summary}{rest}</details>"
+
+
+def _evaluation(evaluation: Evaluation) -> str:
+    texts = f"{evaluation.texts:,} texts"
+    if evaluation.path is None:
+        return f"the {texts} of the calibration set; without an evaluation file there are no right answers to count"
+    parts = [f"<bdi>{escape(evaluation.path)}</bdi>, {texts}"]
+    if evaluation.metric is not None and evaluation.reference is not None:
+        value = metric_value(evaluation.metric, evaluation.reference)
+        parts.append(f"{metric_name(evaluation.metric)} of the float32 checkpoint {value}")
+    if evaluation.sha256 is not None:
+        parts.append(f"SHA-256 {escape(evaluation.sha256)}")
+    return "; ".join(parts)
+
+
+def _machine(machine: Mapping[str, Any]) -> Iterator[str]:
+    yield from (str(machine[key]) for key in ("model", "architecture", "system") if machine.get(key))
+    if machine.get("physical_cores"):
+        yield f"{machine['physical_cores']} physical cores"
+    if machine.get("memory_bytes"):
+        yield f"{machine['memory_bytes'] / 1e9:.1f} GB of memory"
+    yield from map(str, machine.get("isa", ()))
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"<dt>{escape(term)}</dt><dd>{meaning}</dd>" for term, meaning in pairs)

@@ -1,0 +1,67 @@
+"""How ``evidence.html`` writes texts and numbers."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from edgebert.convert.evidence import Measurement
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+_METRICS = {
+    "accuracy": ("accuracy", "Share of the texts that get the right label", 100),
+    "micro_f1": ("micro F1", "Harmonic mean of precision and recall over every decision on a label", 100),
+    "pearson": ("Pearson correlation", "Linear correlation of the outputs with the right answers", 1),
+}
+
+
+def escape(text: str) -> str:
+    """``text`` as HTML, also as the value of a quoted attribute; characters that no page may hold become U+FFFD."""
+    return html.escape(_FORBIDDEN.sub("\ufffd", text))
+
+
+def metric_name(metric: str) -> str:
+    """What people call a metric of :data:`edgebert.convert.metrics.METRICS`, within a sentence."""
+    return _METRICS[metric][0]
+
+
+def capitalized(text: str) -> str:
+    """``text`` as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def metric_title(metric: str) -> str:
+    """The name of a metric as a heading."""
+    return capitalized(metric_name(metric))
+
+
+def metric_meaning(metric: str) -> str:
+    """What a metric says, without a full stop."""
+    return _METRICS[metric][1]
+
+
+def metric_scale(metric: str) -> int:
+    """100 for a metric that is written in per cent, else 1."""
+    return _METRICS[metric][2]
+
+
+def metric_value(metric: str, value: float) -> str:
+    """A value of a metric, in per cent where it is a share."""
+    return f"{100 * value:.2f} %" if metric_scale(metric) == 100 else f"{value:.4f}"
+
+
+def points(difference: float) -> str:
+    """A difference of two metrics in points, i.e. hundredths, with its sign."""
+    written = f"{100 * difference:+.2f}"
+    return "0.00" if float(written) == 0 else written.replace("-", "\N{MINUS SIGN}")
+
+
+def differing(measured: Measurement) -> int:
+    """How many texts the artifact decides otherwise than float32."""
+    return round((1 - measured.label_agreement) * measured.texts)
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes in MB (a million bytes), to three digits or more."""
+    return f"{size / 1e6:,.1f} MB" if size >= 10e6 else f"{size / 1e6:.3g} MB"

@@ -1,0 +1,481 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgebert.convert.evidence import Measurement, Probe, TaskScore
+from edgebert.convert.html import to_html
+from edgebert.convert.report import FAILED, PASSED, REFUSED, Evaluation, Outcome, Report
+from edgebert.convert.target import GateLimits
+
+VOID = {"meta", "br"}
+REASONS = ("labels agree on 61.35% of 872 texts, at least 97.50% is required", "a logit differs by 7.1 & more")
+
+
+def measurement(**changes: Any) -> Measurement:
+    probes = tuple(
+        Probe(length=n, padded_to=n, batch=1, max_abs_diff=d) for n, d in ((2, 0.1), (16, 0.01), (64, 0.001))
+    )
+    plain = Measurement(
+        runtime="onnxruntime 1.22.0",
+        threads=4,
+        details={"providers": "CPUExecutionProvider"},
+        probes=probes,
+        texts=872,
+        max_abs_diff=0.7126,
+        mean_abs_diff=0.09598,
+        label_agreement=860 / 872,
+        neighbour_diff=0.0112,
+        golden_diff=0.128,
+        score=TaskScore("accuracy", 774 / 872, 777 / 872),
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def outcome(**changes: Any) -> Outcome:
+    plain = Outcome(
+        id="onnx-int8",
+        backend="onnx",
+        precision="int8",
+        targets=("x86-cpu", "arm64-linux"),
+        status=PASSED,
+        reasons=(),
+        quantization="weights int8, one scale per output channel",
+        bytes=67_490_868,
+        seconds=13.81,
+        limits=GateLimits(min_label_agreement=0.975, max_metric_drop=0.01, max_logit_difference=None),
+        tolerance=0.5498,
+        measurement=measurement(),
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def report(*artifacts: Outcome, **changes: Any) -> Report:
+    plain = Report(
+        name="sst2",
+        checkpoint="checkpoints/distilbert-cased-sst2",
+        parameters=65_783_042,
+        labels=("NEGATIVE", "POSITIVE"),
+        problem_type="single_label_classification",
+        graph_diff=2.4e-7,
+        evaluation=Evaluation("dev.tsv", "54a9c12c" * 8, 872, "accuracy", 777 / 872),
+        calibration="built-in",
+        machine={
+            "system": "Linux",
+            "architecture": "x86_64",
+            "model": "AMD EPYC",
+            "isa": ["avx2", "fma"],
+            "physical_cores": 2,
+            "memory_bytes": 25_276_514_304,
+        },
+        tools={"edgebert": "0.1.0", "onnxruntime": "1.22.0"},
+        created="2026-01-02T03:04:05+00:00",
+        notes=(),
+        artifacts=artifacts or (outcome(),),
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def failed(**changes: Any) -> Outcome:
+    nothing: dict[str, Any] = {"measurement": None, "bytes": None, "tolerance": None, "quantization": None}
+    return outcome(status=FAILED, **{"id": "tflite-int8", "backend": "tflite", **nothing, **changes})
+
+
+def without_evaluation(*artifacts: Outcome) -> Report:
+    bare = [
+        dataclasses.replace(a, measurement=dataclasses.replace(a.measurement, score=None)) if a.measurement else a
+        for a in artifacts
+    ]
+    return report(*bare, evaluation=Evaluation(None, None, 872, None, None))
+
+
+def many(count: int) -> Report:
+    kinds = [(backend, precision) for backend in ("onnx", "openvino", "tflite") for precision in ("fp32", "int8")]
+    artifacts = []
+    for index in range(count):
+        backend, precision = kinds[index % len(kinds)]
+        artifacts.append(outcome(id=f"{backend}-{precision}-{index}", backend=backend, precision=precision))
+    return report(*artifacts)
+
+
+class Page(HTMLParser):
+    """A page as its elements; raises ``AssertionError`` where a tag is not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.cells: dict[str, dict[str, str]] = {}
+        self.below: dict[str, str] = {}
+        self.drawn: list[tuple[dict[str, str], str]] = []
+        self.verdict = ""
+        self.text = ""
+        self._open: list[tuple[str, dict[str, str]]] = []
+        self._row = ""
+        self.feed(text)
+        self.close()
+        assert not self._open, f"never closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        assert len(attributes) == len(attrs), f"an attribute of <{tag}> stands there twice"
+        self.elements.append((tag, attributes))
+        if tag == "text":
+            self.drawn.append((attributes, ""))
+        if tag not in VOID:
+            self._open.append((tag, attributes))
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        assert "svg" in [name for name, _ in self._open], f"<{tag}/> is no empty element outside SVG"
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open, f"</{tag}> closes nothing"
+        assert self._open.pop()[0] == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        names = [name for name, _ in self._open]
+        if "style" in names:
+            return
+        self.text += data
+        for name, attributes in self._open:
+            if name == "th" and attributes.get("scope") == "row":
+                self._row = data
+                self.cells[data] = {}
+            elif name == "td" and "data-label" in attributes:
+                row = self.cells[self._row]
+                row[attributes["data-label"]] = f"{row.get(attributes['data-label'], '')} {data}".strip()
+            elif name == "td":
+                self.below[self._row] = self.below.get(self._row, "") + data
+            elif name == "text":
+                self.drawn[-1] = (attributes, self.drawn[-1][1] + data)
+            elif attributes.get("class") == "verdict":
+                self.verdict += data
+
+    def count(self, tag: str, **attributes: str) -> int:
+        return sum(1 for name, has in self.elements if name == tag and attributes.items() <= has.items())
+
+
+def page(shown: Report) -> Page:
+    return Page(to_html(shown))
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        report(),
+        report(outcome(), failed(reasons=REASONS, log="line one\n<b>two</b>")),
+        report(failed()),
+        without_evaluation(outcome(), failed()),
+        many(30),
+        report(labels=tuple(f"intent_{n}" for n in range(200))),
+        report(outcome(measurement=measurement(probes=()))),
+        report(outcome(limits=None)),
+        report(machine={}, tools={}, notes=("a note", "another")),
+        report(problem_type="multi_label_classification", evaluation=Evaluation("e", "0" * 64, 9, "micro_f1", 0.5)),
+        report(problem_type="regression", evaluation=Evaluation("e", "0" * 64, 9, "pearson", 0.5)),
+    ],
+    ids=[
+        "one",
+        "failed",
+        "all-failed",
+        "no-eval",
+        "30",
+        "200-labels",
+        "no-probes",
+        "no-limits",
+        "bare",
+        "multi",
+        "regr",
+    ],
+)
+def test_every_element_is_closed_and_every_artifact_has_a_row(shown):
+    parsed = page(shown)
+    assert list(parsed.cells) == [artifact.id for artifact in shown.artifacts]
+    statuses = {name: cells["Status"] for name, cells in parsed.cells.items()}
+    assert statuses == {artifact.id: artifact.status for artifact in shown.artifacts}
+    assert all(label in parsed.text for label in shown.labels)
+    assert all(note in parsed.text for note in shown.notes)
+
+
+def test_numbers_match_the_report():
+    cells = page(report()).cells["onnx-int8"]
+    assert cells["Targets"] == "x86-cpu arm64-linux"
+    assert cells["Size"] == "67.5 MB 0.256 ×"
+    assert cells["Accuracy"] == "88.76 %"
+    assert cells["Against float32"] == "−0.34"
+    assert cells["Label agreement"] == "98.62 % 12 differ"
+    assert cells["Max logit difference"] == "0.71"
+    assert cells["Mean logit difference"] == "0.096"
+    assert cells["Neighbour difference"] == "0.011"
+    assert cells["Gate limits"] == "agreement ≥ 97.5 % loss ≤ 1 points"
+    assert cells["Self-test tolerance"] == "0.55 here 0.13"
+
+
+def test_what_ran_stands_under_the_row():
+    below = page(report()).below["onnx-int8"]
+    assert "onnxruntime 1.22.0, 4 threads, providers CPUExecutionProvider" in below
+    assert "weights int8, one scale per output channel" in below
+    assert "13.8\N{NO-BREAK SPACE}s" in below
+
+
+def test_a_float32_artifact_has_a_limit_on_logits_and_nothing_that_differs():
+    limits = GateLimits(min_label_agreement=1.0, max_metric_drop=0.0, max_logit_difference=1e-4)
+    same = measurement(max_abs_diff=4.9e-6, label_agreement=1.0, score=TaskScore("accuracy", 777 / 872, 777 / 872))
+    cells = page(report(outcome(limits=limits, measurement=same, bytes=263_156_273))).cells["onnx-int8"]
+    assert cells["Gate limits"] == "agreement ≥ 100 % loss ≤ 0 points logit difference ≤ 0.0001"
+    assert cells["Label agreement"] == "100.00 % 0 differ"
+    assert cells["Against float32"] == "0.00"
+    assert cells["Max logit difference"] == "4.9e-06"
+    assert cells["Size"] == "263.2 MB 1.000 ×"
+
+
+def test_a_better_score_has_a_plus():
+    better = measurement(score=TaskScore("accuracy", 0.90, 0.89))
+    parsed = page(report(outcome(measurement=better)))
+    assert parsed.cells["onnx-int8"]["Against float32"] == "+1.00"
+    assert "accuracy does not fall" in parsed.verdict
+
+
+def test_correlation_is_no_percentage():
+    scored = measurement(score=TaskScore("pearson", 0.8712, 0.8812))
+    evaluation = Evaluation("sts.tsv", "0" * 64, 872, "pearson", 0.8812)
+    cells = page(report(outcome(measurement=scored), problem_type="regression", evaluation=evaluation)).cells[
+        "onnx-int8"
+    ]
+    assert (cells["Pearson correlation"], cells["Against float32"]) == ("0.8712", "−1.00")
+
+
+def test_reasons_and_log_stand_under_the_artifact_that_did_not_pass():
+    refused = outcome(status=REFUSED, reasons=REASONS)
+    parsed = page(report(refused, failed(reasons=("RuntimeError: no <op>",), log="the end\nof a log")))
+    assert all(reason in parsed.below["onnx-int8"] for reason in REASONS)
+    assert "RuntimeError: no <op>" in parsed.below["tflite-int8"]
+    assert "the end\nof a log" in parsed.below["tflite-int8"]
+    assert "RuntimeError" not in parsed.below["onnx-int8"]
+
+
+def test_what_was_not_measured_has_no_number():
+    cells = page(report(outcome(), failed())).cells["tflite-int8"]
+    unknown = {name for name, cell in cells.items() if cell == "–"}
+    assert set(cells) - unknown == {"Status", "Targets", "Gate limits"}
+
+
+def test_without_an_evaluation_file_there_is_no_metric():
+    parsed = page(without_evaluation(outcome()))
+    cells = parsed.cells["onnx-int8"]
+    assert not {"Accuracy", "Against float32"} & set(cells)
+    assert cells["Gate limits"] == "agreement ≥ 97.5 %"
+    assert "accuracy" not in parsed.text.lower()
+    assert "872 texts of the calibration set" in parsed.text
+    assert "Label agreement over size" in parsed.text
+
+
+def test_every_column_is_explained():
+    parsed = page(report())
+    explained = re.findall(r"<dt>(.*?)</dt><dd>[^<]{20,}</dd>", to_html(report()))
+    assert set(parsed.cells["onnx-int8"]) <= set(explained)
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "sentence"),
+    [
+        ([outcome()], "onnx-int8 passed the gate. 12 of 872 texts are"),
+        ([outcome(), outcome(id="onnx-fp32")], "All 2 artifacts passed the gate. At most 12 of 872 texts are"),
+        (
+            [outcome(), failed()],
+            "1 of 2 artifacts passed the gate. Failed: tflite-int8. Among those that passed, 12 of",
+        ),
+        ([failed(), outcome(status=REFUSED)], "No artifact passed the gate. Refused: onnx-int8. Failed: tflite-int8."),
+        ([outcome(measurement=measurement(label_agreement=1.0))], "All 872 texts are answered as by the float32"),
+        ([outcome(measurement=measurement(label_agreement=871 / 872))], "1 of 872 texts is answered otherwise"),
+    ],
+)
+def test_the_verdict_is_a_sentence(artifacts, sentence):
+    assert sentence in page(report(*artifacts)).verdict
+
+
+def test_the_verdict_names_the_worst_that_passed():
+    worse = outcome(id="tflite-int8", measurement=measurement(label_agreement=850 / 872))
+    poor = outcome(id="openvino-int8", measurement=measurement(score=TaskScore("accuracy", 0.80, 777 / 872)))
+    ruined = outcome(id="onnx-fp32", status=REFUSED, measurement=measurement(label_agreement=0.5))
+    verdict = page(report(outcome(), worse, poor, ruined)).verdict
+    assert "at most 22 of 872 texts are answered otherwise than by the float32 checkpoint (tflite-int8)" in verdict
+    assert "accuracy falls by at most 9.11 points (openvino-int8)" in verdict
+
+
+def test_what_it_was_measured_on():
+    text = page(report()).text
+    for fact in (
+        "checkpoints/distilbert-cased-sst2, 65,783,042 parameters",
+        "dev.tsv, 872 texts; accuracy of the float32 checkpoint 89.11 %; SHA-256 54a9c12c",
+        "AMD EPYC, x86_64, Linux, 2 physical cores, 25.3 GB of memory, avx2, fma",
+        "edgebert 0.1.0, onnxruntime 1.22.0",
+        "2.4e-07",
+        "2026-01-02T03:04:05+00:00",
+    ):
+        assert fact in text
+
+
+def test_what_users_wrote_is_text_and_never_markup():
+    written = []
+
+    def evil(field: str) -> str:
+        written.append(f"<script>alert('{field}')</script>\"><img src=x onerror=alert(2)>&amp;")
+        return written[-1]
+
+    measured = measurement(runtime=evil("runtime"), details={evil("detail"): evil("value")})
+    refused = outcome(
+        targets=(evil("target"),),
+        status=REFUSED,
+        reasons=(evil("reason"),),
+        quantization=evil("quantization"),
+        log=evil("log"),
+        measurement=measured,
+    )
+    hostile = report(
+        refused,
+        name=evil("name"),
+        checkpoint=evil("checkpoint"),
+        labels=(evil("label"), "POSITIVE"),
+        evaluation=Evaluation(evil("path"), evil("digest"), 872, "accuracy", 0.5),
+        calibration=evil("calibration"),
+        machine={"model": evil("model"), "isa": [evil("isa")]},
+        tools={evil("tool"): evil("version")},
+        created=evil("created"),
+        notes=(evil("note"),),
+    )
+    harmless = report(outcome(status=REFUSED, reasons=("r",), log="l"), notes=("n",))
+    parsed = page(hostile)
+    assert all(text in parsed.text for text in written)
+    assert {tag for tag, _ in parsed.elements} == {tag for tag, _ in page(harmless).elements}
+    assert {key for _, has in parsed.elements for key in has} == {
+        key for _, has in page(harmless).elements for key in has
+    }
+
+
+def test_nothing_is_loaded_from_elsewhere():
+    text = to_html(many(6))
+    names = {name for _, attributes in Page(text).elements for name in attributes}
+    assert not names & {"src", "href", "xlink:href", "srcset", "data", "action", "background", "style"}
+    assert not any(name.startswith("on") for name in names)
+    assert "http://" not in text and "https://" not in text
+    assert "url(" not in text and "@import" not in text and "@font-face" not in text
+
+
+def test_each_measured_artifact_has_a_line_and_a_labelled_point():
+    shown = report(outcome(), outcome(id="tflite-fp32", backend="tflite", precision="fp32"), failed(id="tflite-int8"))
+    parsed = page(shown)
+    assert parsed.count("svg") == 2
+    assert parsed.count("path", **{"class": "line onnx"}) == parsed.count("path", **{"class": "line tflite"}) == 1
+    labels = [text for _, text in parsed.drawn]
+    assert labels.count("onnx-int8") == labels.count("tflite-fp32") == 2
+    assert "tflite-int8" not in labels
+    assert "circle onnx, triangle tflite" in parsed.text and "dotted int8, solid fp32" in parsed.text
+    dashes = {a["class"]: a["stroke-dasharray"] for tag, a in parsed.elements if "stroke-dasharray" in a}
+    assert dashes["line onnx"] != dashes["line tflite"] == "none"
+
+
+def test_the_length_plot_is_logarithmic_and_shows_the_worst_probe_of_a_length():
+    probes = [(2, 1, 1e-1), (2, 2, 1.0), (16, 1, 1e-2), (128, 1, 1e-4)]
+    drawn = measurement(probes=tuple(Probe(n, n, batch, d) for n, batch, d in probes))
+    parsed = page(report(outcome(measurement=drawn)))
+    marks = [a for tag, a in parsed.elements if tag == "circle" and a["r"] == "2.2"]
+    x = [float(mark["cx"]) for mark in marks]
+    y = [float(mark["cy"]) for mark in marks]
+    assert len(marks) == 3
+    assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
+    assert y[2] - y[1] == pytest.approx(y[1] - y[0], abs=0.2)
+    ticks = {text: float(a["y"]) - 4 for a, text in parsed.drawn if text in {"1", "1e-2", "1e-4"}}
+    assert list(ticks.values()) == pytest.approx([y[0], y[1], y[2]][::-1], abs=0.2)
+
+
+def test_an_exact_zero_lies_on_the_bottom():
+    drawn = measurement(probes=(Probe(2, 2, 1, 0.0), Probe(4, 4, 1, 1e-3), Probe(8, 8, 1, 1e-2)))
+    marks = [
+        float(a["cy"])
+        for tag, a in page(report(outcome(measurement=drawn))).elements
+        if tag == "circle" and a["r"] == "2.2"
+    ]
+    assert marks == sorted(marks, reverse=True)
+    assert page(report(outcome(measurement=measurement(probes=(Probe(2, 2, 1, 0.0),))))).count("svg") == 2
+
+
+def test_a_smaller_and_better_artifact_lies_further_left_and_up():
+    small = outcome(id="onnx-int8", bytes=10_000_000, measurement=measurement(score=TaskScore("accuracy", 0.9, 0.89)))
+    large = outcome(id="onnx-fp32", bytes=90_000_000, measurement=measurement(score=TaskScore("accuracy", 0.8, 0.89)))
+    marks = [a for tag, a in page(report(small, large)).elements if tag == "circle" and a["r"] == "4.5"]
+    (first, second) = ((float(a["cx"]), float(a["cy"])) for a in marks)
+    assert first[0] < second[0] and first[1] < second[1]
+
+
+@pytest.mark.parametrize("count", [1, 6, 30])
+def test_labels_of_a_plot_do_not_cover_each_other(count):
+    shown = many(count)
+    ids = {artifact.id for artifact in shown.artifacts}
+    for plot in re.findall(r"<svg.*?</svg>", to_html(shown), flags=re.DOTALL):
+        boxes = []
+        for attributes, text in Page(plot).drawn:
+            if text in ids:
+                left, base = float(attributes["x"]), float(attributes["y"])
+                boxes.append((left, base - 9, left + 5 * len(text), base + 2))
+        assert len(boxes) == count
+        for position, one in enumerate(boxes):
+            for other in boxes[:position]:
+                apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+                assert apart, (one, other)
+
+
+names = st.text(st.characters(codec=None), max_size=20)
+differences = st.one_of(st.just(0.0), st.floats(1e-12, 1e6))
+shares = st.floats(0.0, 1.0)
+
+
+@st.composite
+def outcomes(draw: st.DrawFn) -> list[Outcome]:
+    found = []
+    for index in range(draw(st.integers(1, 8))):
+        lengths = draw(st.lists(st.integers(1, 512), max_size=6))
+        measured = measurement(
+            probes=tuple(Probe(n, n, 1, draw(differences)) for n in lengths),
+            label_agreement=draw(shares),
+            max_abs_diff=draw(differences),
+            score=TaskScore("accuracy", draw(shares), draw(shares)),
+        )
+        backend = draw(st.sampled_from(["onnx", "openvino", "tflite", "tensorrt"]))
+        precision = draw(st.sampled_from(["fp32", "fp16", "int8"]))
+        found.append(
+            outcome(
+                id=f"{backend}-{precision}-{index}",
+                backend=backend,
+                precision=precision,
+                bytes=draw(st.integers(1, 10**10)),
+                status=draw(st.sampled_from([PASSED, REFUSED])),
+                reasons=tuple(draw(st.lists(names, max_size=2))),
+                measurement=draw(st.sampled_from([measured, measured, None])),
+            )
+        )
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(outcomes(), names, st.lists(names, max_size=20), shares)
+def test_any_report_gives_a_page_whose_plots_stay_in_their_frames(artifacts, name, labels, reference):
+    evaluation = Evaluation(name, name, 872, "accuracy", reference)
+    text = to_html(report(*artifacts, name=name, labels=tuple(labels), evaluation=evaluation))
+    assert text.encode().decode() == text
+    parsed = Page(text)
+    assert list(parsed.cells) == [artifact.id for artifact in artifacts]
+    heights = [float(a["viewbox"].split()[3]) for tag, a in parsed.elements if tag == "svg"]
+    for tag, attributes in parsed.elements:
+        for key in ("x", "cx", "y", "cy"):
+            if key in attributes and tag in {"text", "circle"}:
+                value = float(attributes[key])
+                assert math.isfinite(value)
+                assert 0 <= value <= (460 if key.endswith("x") else max(heights))
