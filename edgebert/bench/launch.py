@@ -1,0 +1,65 @@
+"""The outside of a worker process: start it, wait, and make sense of how it ended."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from edgebert.bench.trial import Job, Refusal, Trial, parse_answer
+
+# `python -m edgebert.bench.worker` would import edgebert before any statement that could look at the clock. The
+# monotonic clock is the same for all processes. The worker gets the parent's sys.path, as multiprocessing does it, so
+# that it measures the same edgebert.
+_BOOT = """\
+import sys, time
+entered = time.monotonic()
+sys.path[:] = {path!r}
+import edgebert
+imported = time.monotonic()
+from edgebert.bench.worker import main
+main(*sys.argv[1:3], (entered - float(sys.argv[3])) * 1000, (imported - entered) * 1000)
+"""
+
+_LOG_LINES = 60
+"""Enough for what a backend says before it dies and the stack that faulthandler prints after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A worker ended without an answer, or badly after it: why, and the end of what it wrote to stderr."""
+
+    reason: str
+    log: str
+
+
+def run_worker(job: Job) -> Trial | Refusal | Crash:
+    """Do ``job`` in a fresh process. What it prints does not reach this process' output."""
+    with tempfile.TemporaryDirectory(prefix="edgebert-bench-") as folder:
+        job_path, answer_path = Path(folder, "job.json"), Path(folder, "answer.json")
+        job_path.write_text(job.to_json(), encoding="ascii")
+        boot = _BOOT.format(path=sys.path)
+        command = [sys.executable, "-X", "faulthandler", "-c", boot, str(job_path), str(answer_path)]
+        # On Ctrl-C, run() ends the worker before it raises KeyboardInterrupt.
+        done = subprocess.run(
+            [*command, repr(monotonic())], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        if done.returncode == 0 and answer_path.exists():
+            return parse_answer(answer_path.read_text(encoding="ascii"))
+    log = "\n".join(done.stderr.decode("utf-8", errors="replace").splitlines()[-_LOG_LINES:])
+    return Crash(_describe(done.returncode), log)
+
+
+def _describe(returncode: int) -> str:
+    if returncode >= 0:
+        return f"the process ended with exit status {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:  # a real-time signal
+        name = f"signal {-returncode}"
+    memory = "; the system does this when memory runs out" if name == "SIGKILL" else ""
+    return f"the process was killed by {name}{memory}"

@@ -1,0 +1,96 @@
+"""What the benchmark asks of one worker process, and what it answers; JSON in both directions."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+from edgebert.runtime.engines.base import EngineFacts
+
+BATCH_SIZE = 8
+"""Texts that ``Model.stream`` runs together at most: its own default."""
+
+WARMUP_RUNS = 3
+"""Untimed calls before the timed ones of each length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One artifact to measure in a fresh process.
+
+    Attributes:
+        bundle: the bundle's folder.
+        artifact: id of the artifact.
+        threads: compute threads; ``None`` for what ``edgebert.load`` chooses.
+        repetitions: timed calls for each text of ``lengths``.
+        lengths: one text per length in tokens, shortest first; the first one is also the first that is answered.
+        sample: texts to answer one by one.
+        texts: texts to stream.
+    """
+
+    bundle: str
+    artifact: str
+    threads: int | None
+    repetitions: int
+    lengths: list[str]
+    sample: list[str]
+    texts: list[str]
+
+    def to_json(self) -> str:
+        """As :meth:`from_json` reads it."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """What :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What one process measured.
+
+    Attributes:
+        interpreter_ms: from the start of the process to its first Python statement.
+        import_ms: ``import edgebert``.
+        load_ms: ``edgebert.load``: backend imported, hashes checked, artifact opened, self-test passed.
+        first_answer_ms: the first call of the model.
+        first_answer_rss: peak resident memory after that call in bytes, ``None`` where the system does not say.
+        peak_rss: the same after everything else.
+        latencies_ms: per length, one value per repetition.
+        sample_ms: one value per text of the sample.
+        stream_seconds: the time to stream all texts.
+        facts: what the engine says of itself.
+    """
+
+    interpreter_ms: float
+    import_ms: float
+    load_ms: float
+    first_answer_ms: float
+    first_answer_rss: int | None
+    peak_rss: int | None
+    latencies_ms: list[list[float]]
+    sample_ms: list[float]
+    stream_seconds: float
+    facts: EngineFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """EdgeBERT's own error: the artifact does not load, or fails in use."""
+
+    message: str
+
+
+def dump_answer(answer: Trial | Refusal) -> str:
+    """As :func:`parse_answer` reads it."""
+    return json.dumps({type(answer).__name__: dataclasses.asdict(answer)})
+
+
+def parse_answer(text: str) -> Trial | Refusal:
+    """What :func:`dump_answer` wrote."""
+    [(kind, fields)] = json.loads(text).items()
+    if kind == Refusal.__name__:
+        return Refusal(**fields)
+    return Trial(**{**fields, "facts": EngineFacts(**fields["facts"])})
