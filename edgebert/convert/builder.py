@@ -38,6 +38,7 @@ from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME, Exported
 from edgebert.convert.graph import build_graph, difference_from_transformers, run_graph
 from edgebert.convert.html import to_html
 from edgebert.convert.metrics import METRICS
+from edgebert.convert.metrics import METRICS
 from edgebert.convert.probes import calibration_inputs, golden_inputs, pad, texts_of_length
 from edgebert.convert.progress import Progress
 from edgebert.convert.quiet import captured_output
@@ -195,7 +196,7 @@ class Builder:
                 path=Path(evaluation).name if evaluation else None,
                 sha256=self._answers.sha256 if self._answers else None,
                 texts=len(yardstick.inputs),
-                metric=metric,
+                metric=METRICS[checkpoint.task.problem_type] if self._answers else None,
                 reference=score,
             ),
             calibration=Path(calibration).name if calibration else "built-in",
@@ -218,7 +219,7 @@ class Builder:
                 checkpoint=checkpoint.source,
                 files=checkpoint.files,
                 tools=report.tools,
-                command=tuple(command),
+                command=tuple(word.encode("utf-8", "replace").decode() for word in command),
                 created=report.created,
             ),
             tokenizer=Tokenizer(

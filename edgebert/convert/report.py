@@ -85,4 +85,6 @@ class Report:
 
     def to_json(self) -> bytes:
         """``evidence.json``: UTF-8 JSON."""
-        return (json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        # A file name that is not UTF-8 holds lone surrogates, which this writes as JSON escapes.
+        return text.encode("utf-8", "backslashreplace")
