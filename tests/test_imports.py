@@ -28,7 +28,7 @@ ALLOWED = {
     "assets": {"errors"},
     "runtime": {"bundle", "devices", "errors"},
     "convert": {"runtime", "bundle", "devices", "errors", "assets", "_version"},
-    "bench": {"runtime", "bundle", "devices", "errors", "_version"},
+    "bench": {"runtime", "bundle", "devices", "errors", "assets", "_version"},
     "compress": {"runtime", "bundle", "devices", "errors", "assets"},
     "cli": {"convert", "bench", "compress", "runtime", "bundle", "devices", "errors", "assets", "_version"},
 }
