@@ -19,11 +19,9 @@ _SCRIPT = """
 import json, sys, warnings
 import edgebert
 warnings.simplefilter("error")
-model = edgebert.load(sys.argv[1])
-results = model(json.load(sys.stdin))
-verdicts = {v.artifact: v.reason for v in model.explain().verdicts}
+model = edgebert.load(sys.argv[1], artifact=sys.argv[2])
 facts = model.explain().facts
-print(json.dumps([model.artifact, facts.distribution, facts.version, [r["label"] for r in results], verdicts]))
+print(json.dumps([facts.distribution, facts.version, model(json.load(sys.stdin))]))
 """
 
 
@@ -34,19 +32,27 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_old_runtime_is_served_by_an_artifact_that_is_right_there(bundle: Path) -> None:
+@pytest.mark.parametrize("artifact", ["tflite-int8", "tflite-fp32"])
+def test_both_runtimes_give_the_same_labels(bundle: Path, artifact: str) -> None:
     python = os.environ.get("EDGEBERT_TFLITE_RUNTIME_PYTHON")
     if not python:
         pytest.skip("EDGEBERT_TFLITE_RUNTIME_PYTHON names no Python with tflite-runtime; `make test-full` makes one")
     texts = calibration_texts()
     done = subprocess.run(
-        [python, "-c", _SCRIPT, str(bundle)], input=json.dumps(texts), capture_output=True, text=True, check=False
-    )
+        [python, "-c", _SCRIPT, str(bundle), artifact],
+        input=json.dumps(texts), capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    artifact, distribution, version, labels, verdicts = json.loads(done.stdout.splitlines()[-1])
-    assert (artifact, distribution) == ("tflite-fp32", "tflite-runtime")
+    distribution, version, old = json.loads(done.stdout.splitlines()[-1])
+    assert distribution == "tflite-runtime"
     assert version.startswith("2.14")
-    assert "ai-edge-litert" in verdicts["tflite-int8"]
-    with edgebert.load(bundle, artifact="tflite-fp32") as model:
+    with edgebert.load(bundle, artifact=artifact) as model:
         assert model.explain().facts.distribution == "ai-edge-litert"
-        assert labels == [result["label"] for result in model(texts)]
+        new = model(texts)
+    # int8 kernels round activations in their own ways, which may turn a label that hangs in the balance.
+    margin = 0.05 if artifact == "tflite-int8" else 0.0
+    decided = [abs(result["score"] - 0.5) > margin for result in new]
+    assert sum(decided) > 0.9 * len(texts)
+    assert [r["label"] for r, d in zip(old, decided, strict=True) if d] == [
+        r["label"] for r, d in zip(new, decided, strict=True) if d
+    ]

@@ -9,18 +9,14 @@ import torch
 from edgebert.bundle.schema import Requires, Shapes
 from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME, Exported, ExportJob
 from edgebert.convert.exporters.tflite_file import pack
+from edgebert.convert.exporters.tflite_scales import spell_out_scales
 
 PRECISIONS = ("fp32", "int8")
 TOOLS = ("torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert")
 
 MODEL_FILE = "model.tflite"
 
-_REQUIRES = {
-    "fp32": Requires((), (), {"ai-edge-litert": "1.0", "tflite-runtime": "2.14"}),
-    # tflite-runtime 2.14 loads the int8 file and answers wrongly, without an error: it reads one scale per tensor where
-    # the file has one per channel.
-    "int8": Requires((), (), {"ai-edge-litert": "2.0"}),
-}
+REQUIRES = Requires(architectures=(), isa=(), runtimes={"ai-edge-litert": "1.0", "tflite-runtime": "2.14"})
 _QUANTIZATION = {
     "fp32": "none: float32 weights and arithmetic",
     "int8": (
@@ -34,8 +30,9 @@ def export(job: ExportJob, precision: str, directory: Path) -> Exported:
     """Write ``model.tflite`` with a signature ``length_<n>`` (inputs int32 [1, n]) for each bucket of the job."""
     float32 = job.intermediate("tflite", lambda folder: _convert(job, folder)) / MODEL_FILE
     model = float32.read_bytes() if precision == "fp32" else _quantize(float32)
-    (directory / MODEL_FILE).write_bytes(pack(model, output_name=OUTPUT_NAME))
-    return Exported(Shapes("buckets", job.buckets[-1], job.buckets), _REQUIRES[precision], _QUANTIZATION[precision])
+    edit = spell_out_scales if precision == "int8" else None
+    (directory / MODEL_FILE).write_bytes(pack(model, output_name=OUTPUT_NAME, edit=edit))
+    return Exported(Shapes("buckets", job.buckets[-1], job.buckets), REQUIRES, _QUANTIZATION[precision])
 
 
 def _convert(job: ExportJob, folder: Path) -> None:

@@ -10,6 +10,7 @@ Format: the TensorFlow Lite schema, https://github.com/tensorflow/tensorflow/blo
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import flatbuffers
 import numpy as np
@@ -21,8 +22,13 @@ _DATA_ALIGNMENT = 16
 """``force_align`` of ``Buffer.data`` in the schema, which the generated Python code does not keep."""
 
 
-def pack(model: bytes, *, output_name: str) -> bytes:
+def pack(model: bytes, *, output_name: str, edit: Callable[[schema.ModelT], None] | None = None) -> bytes:
     """Pack ``model`` again: vectors shared, tensor data inline, each signature's one output named ``output_name``.
+
+    Args:
+        model: a TFLite file.
+        output_name: the name of the output in every signature.
+        edit: changes the model in place before it is packed.
 
     Raises:
         ValueError: a signature has more than one output.
@@ -36,6 +42,8 @@ def pack(model: bytes, *, output_name: str) -> bytes:
         if len(signature.outputs) != 1:
             raise ValueError(f"signature {signature.signatureKey!r} has {len(signature.outputs)} outputs, not 1")
         signature.outputs[0].name = output_name
+    if edit is not None:
+        edit(content)
     builder = _SharingBuilder(len(model))
     builder.Finish(content.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())

@@ -27,14 +27,18 @@ def models(request: pytest.FixtureRequest, exports: Exports) -> tuple[bytes, byt
     """A file as the converter or the quantizer wrote it, and packed."""
     exports("tflite-fp32")
     raw_file = exports.job.scratch / "tflite" / "model.tflite"
-    raw = raw_file.read_bytes()
-    if request.param == "int8":
-        from ai_edge_quantizer import quantizer, recipe
-
-        job = quantizer.Quantizer(str(raw_file))
-        job.load_quantization_recipe(recipe.dynamic_wi8_afp32())
-        raw = bytes(job.quantize().quantized_model)
+    raw = raw_file.read_bytes() if request.param == "fp32" else quantized(exports)
     return raw, pack(raw, output_name="logits")
+
+
+def quantized(exports: Exports) -> bytes:
+    """The int8 model as the quantizer writes it."""
+    from ai_edge_quantizer import quantizer, recipe
+
+    exports("tflite-fp32")
+    job = quantizer.Quantizer(str(exports.job.scratch / "tflite" / "model.tflite"))
+    job.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+    return bytes(job.quantize().quantized_model)
 
 
 def outputs(model: bytes, length: int, seed: int = 0) -> dict[str, Any]:
@@ -93,8 +97,7 @@ def test_equal_data_stands_in_the_file_once(models: tuple[bytes, bytes]) -> None
 
 
 def test_scales_of_the_quantized_file_are_shared_between_signatures(exports: Exports) -> None:
-    packed = (exports("tflite-int8")[0] / "model.tflite").read_bytes()
-    found = list(scale_starts(packed))
+    found = list(scale_starts(pack(quantized(exports), output_name="logits")))
     assert len(found) >= len(BUCKETS) * 9  # every signature has its own tensors for the same weights
     assert len(set(found)) * len(BUCKETS) == len(found)
 
