@@ -13,6 +13,9 @@ from edgebert.convert.target import GateLimits, Target
 _FLOOR = {"fp32": 1e-3, "fp16": 2e-2, "int8": 0.0}
 """Smallest self-test tolerance, in logits: other CPUs round and sum in other orders, and may compute in float16."""
 
+_METRIC_ROUNDING = 1e-6
+"""A loss of the metric that is none: a correlation moves by this when logits differ in their last bits."""
+
 _SLACK = 4.0
 _FLOOR_SHARE = 0.10
 _CAP_SHARE = 0.25
@@ -54,7 +57,7 @@ def judge(measured: Measurement, limits: GateLimits, precision: str, golden: Gol
             f"at least {limits.min_label_agreement:.2%} is required"
         )
     score = measured.score
-    if score is not None and score.drop > limits.max_metric_drop + 1e-12:
+    if score is not None and score.drop > limits.max_metric_drop + _METRIC_ROUNDING:
         reasons.append(
             f"{score.metric} is {score.value:.4f}, float32 has {score.reference:.4f}: "
             f"a loss of {score.drop:.4f}, at most {limits.max_metric_drop:.4f} is allowed"

@@ -41,8 +41,8 @@ class Exports:
     folder: Path
     _made: dict[str, tuple[Path, Exported]] = field(default_factory=dict)
 
-    def __call__(self, artifact: str) -> tuple[Path, Exported]:
-        """The artifact's folder and what its exporter says of it; skips where a library is missing."""
+    def __call__(self, artifact: str, export: Callable[..., Exported] | None = None) -> tuple[Path, Exported]:
+        """The artifact's folder and what its exporter (or ``export``) says of it; skips where a library is missing."""
         from edgebert.convert.exporters import exporter_for
 
         if artifact not in self._made:
@@ -54,7 +54,7 @@ class Exports:
                 pytest.importorskip(library)
             target = self.folder / artifact
             target.mkdir()
-            self._made[artifact] = target, exporter_for(backend).export(self.job, precision, target)
+            self._made[artifact] = target, (export or exporter_for(backend).export)(self.job, precision, target)
         return self._made[artifact]
 
 

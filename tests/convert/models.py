@@ -42,7 +42,7 @@ def random_model(
 
 
 def trained_model(
-    labels: Sequence[str] = LABELS, problem_type: str = SINGLE, *, steps: int = 150, **changes: Any
+    labels: Sequence[str] = LABELS, problem_type: str = SINGLE, *, steps: int = 300, **changes: Any
 ) -> DistilBertForSequenceClassification:
     """A model with opinions: a random one is chaotic, and no 8 bits follow it."""
     model = _new_model(labels, problem_type, 0, changes).train()

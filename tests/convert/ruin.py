@@ -50,12 +50,14 @@ def _alter_openvino(path: Path, change: Callable[[Any], Any]) -> None:
 
     openvino = import_openvino()
     core = openvino.Core()
-    core.set_property({"ENABLE_MMAP": False})
+    core.set_property({"ENABLE_MMAP": False})  # the file is replaced below
     model = core.read_model(path)
     altered = 0
     for node in model.get_ops():
         if node.get_type_name() == "Constant" and node.data.dtype in (np.float16, np.float32) and node.data.ndim == 2:
-            node.data[...] = change(node.data)
+            replacement = openvino.opset13.constant(change(node.data))
+            for target in node.output(0).get_target_inputs():
+                target.replace_source_output(replacement.output(0))
             altered += 1
     assert altered
     for old in path.parent.iterdir():

@@ -55,6 +55,12 @@ def test_at_every_limit_an_artifact_passes() -> None:
     assert reasons(score=TaskScore("accuracy", 0.99, 0.91)) == []  # better is no loss
 
 
+def test_the_last_bits_of_a_correlation_are_no_loss() -> None:
+    none_allowed = replace(LIMITS, max_metric_drop=0.0)
+    assert reasons(none_allowed, score=TaskScore("pearson", 0.91 - 1e-8, 0.91)) == []
+    assert len(reasons(none_allowed, score=TaskScore("accuracy", 0.91 - 1e-5, 0.91))) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
