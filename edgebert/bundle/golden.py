@@ -36,11 +36,14 @@ class Golden:
         input_ids: int32 [n, length], padded on the right.
         attention_mask: int32 [n, length], 1 for a token and 0 for padding.
         outputs: for each output name, float32 [n, ...].
+        per_token: the outputs whose second dimension counts tokens; what they hold for padding has no meaning. Not in
+            the file: the manifest's output shapes say it.
     """
 
     input_ids: NDArray[np.int32]
     attention_mask: NDArray[np.int32]
     outputs: dict[str, NDArray[np.float32]]
+    per_token: frozenset[str] = frozenset()
 
 
 def dump_golden(golden: Golden) -> bytes:

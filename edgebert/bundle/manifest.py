@@ -190,16 +190,26 @@ def _task(place: Field) -> Task:
     places = field["labels"].array(1, limits.MAX_LABELS)
     labels = tuple(label.text(limits.MAX_TEXT) for label in places)
     _unique(places, labels, "", "labels that differ")
-    return Task(field["name"].choice(schema.TASKS), field["problem_type"].choice(schema.PROBLEM_TYPES), labels)
+    name = field["name"].choice(tuple(schema.TASKS))
+    problem_type = field["problem_type"]
+    if name == "text-classification":
+        return Task(name, problem_type.choice(schema.PROBLEM_TYPES), labels)
+    if problem_type.value is not None:
+        raise problem_type.fault(f"is given for {name}", "null")
+    return Task(name, None, labels)
 
 
 def _check_head(place: Field, head: TensorSpec, task: Task) -> None:
     shape = Field(None, f"{place.path}[0].shape")
-    if len(head.shape) != 2:
-        raise shape.fault(f"has {len(head.shape)} dimensions", "[batch, labels] for the first output")
-    width = head.shape[1]
+    wanted = schema.TASKS[task.name]
+    if len(head.shape) != len(wanted):
+        raise shape.fault(f"has {len(head.shape)} dimensions", f"[{', '.join(wanted)}] for the first output")
+    for index, dimension in enumerate(wanted):
+        if dimension == "length" and head.shape[index] != "length":
+            raise Field(head.shape[index], f"{shape.path}[{index}]").fault("is not free", "'length'")
+    width = head.shape[-1]
     if isinstance(width, int) and width != len(task.labels):
-        raise shape.fault(f"gives {width} values per text", f"{len(task.labels)}, the number of task.labels")
+        raise shape.fault(f"gives {width} values", f"{len(task.labels)}, the number of task.labels")
 
 
 def _provenance(place: Field) -> Provenance:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -104,7 +104,11 @@ class Bundle:
         length, limit = golden.input_ids.shape[1], self.manifest.tokenizer.max_length
         if length > limit:
             raise disk.fault(ref.path, f"has inputs of {length} tokens, the manifest allows {limit}")
-        return golden
+        per_token = frozenset(spec.name for spec in self.manifest.outputs if spec.shape[1:2] == ("length",))
+        for name in per_token:
+            if golden.outputs[name].shape[1] != length:
+                raise disk.fault(ref.path, f"has '{name}' for {golden.outputs[name].shape[1]} tokens, not {length}")
+        return replace(golden, per_token=per_token)
 
 
 def open_bundle(path: str | os.PathLike[str]) -> Bundle:

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 FORMAT = "edgebert/1"
 MANIFEST_NAME = "manifest.json"
 
-TASKS = ("text-classification",)
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
+TASKS: Mapping[str, tuple[str, ...]] = {
+    "text-classification": ("batch", "labels"),
+    "token-classification": ("batch", "length", "labels"),
+}
+"""Task -> the dimensions of its first output. A dimension ``length`` counts tokens."""
 BACKENDS = ("onnx", "openvino", "tflite", "tensorrt")
 PRECISIONS = ("fp32", "fp16", "int8")
 DTYPES = ("int32", "int64", "float32")
@@ -40,10 +44,13 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the model answers: the pipeline name, its labels by class index, and how scores are made."""
+    """What the model answers: the pipeline name, how scores are made, and its labels by class index.
+
+    ``problem_type`` is one of :data:`PROBLEM_TYPES` for text classification, ``None`` for every other task.
+    """
 
     name: str
-    problem_type: str
+    problem_type: str | None
     labels: tuple[str, ...]
 
 

@@ -96,10 +96,13 @@ def manifests(draw: st.DrawFn) -> Manifest:
         )
         for target in draw(st.lists(_TEXT, max_size=2, unique=True))
     ]
+    name = draw(st.sampled_from(tuple(TASKS)))
+    task = Task(name, draw(st.sampled_from(PROBLEM_TYPES)) if name == "text-classification" else None, labels)
+    head = tuple("length" if part == "length" else draw(dimension) for part in TASKS[name][:-1])
     return Manifest(
         format=FORMAT,
         name=draw(_TEXT),
-        task=Task(draw(st.sampled_from(TASKS)), draw(st.sampled_from(PROBLEM_TYPES)), labels),
+        task=task,
         provenance=Provenance(
             draw(_TEXT),
             draw(st.dictionaries(_TEXT, _HEX, min_size=1, max_size=3)),
@@ -112,7 +115,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
             TensorSpec(name, draw(st.sampled_from(DTYPES)), tuple(draw(st.lists(dimension, max_size=8))))
             for name in names[:2]
         ),
-        outputs=(TensorSpec(names[2], "float32", (draw(dimension), draw(st.just(len(labels)) | _IDENTIFIER))),),
+        outputs=(TensorSpec(names[2], "float32", (*head, draw(st.just(len(labels)) | _IDENTIFIER))),),
         golden=draw(_ref("golden.npz", st.integers(0, 64 << 20))),
         evidence=draw(_ref("evidence.json")),
         report=draw(_ref("evidence.html")),

@@ -146,7 +146,7 @@ REFUSED: list[tuple[Place, Any, str]] = [
     (("task", "labels"), [], r"task\.labels: has 0 items"),
     (("task", "labels"), ["x"] * 100_001, r"task\.labels: has 100001 items; allowed: an array of 1 to 100000"),
     (("task", "labels", 1), "NEGATIVE", r"task\.labels\[1\]: 'NEGATIVE' stands there twice"),
-    (("task", "labels"), ["a", "b", "c"], r"outputs\[0\]\.shape: gives 2 values per text; allowed: 3"),
+    (("task", "labels"), ["a", "b", "c"], r"outputs\[0\]\.shape: gives 2 values; allowed: 3"),
     (("outputs", 0, "shape"), ["batch"], r"outputs\[0\]\.shape: has 1 dimensions"),
     (("outputs", 0, "shape", 1), 0, r"outputs\[0\]\.shape\[1\]: is 0"),
     (("outputs", 0, "shape", 1), "number of labels", r"outputs\[0\]\.shape\[1\]: is 'number of labels'"),
