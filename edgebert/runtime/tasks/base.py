@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.bundle.schema import Task
@@ -50,6 +51,13 @@ class TaskHandler(Protocol[OptionsT]):
 
         Raises:
             InputError: the item is not an input of this task.
+        """
+        ...
+
+    def logits(self, prepared: Prepared, outputs: Sequence[Outputs]) -> NDArray[np.float32]:
+        """The logits behind the result, float32 ``[n, labels]``: a row for each thing decided, a text or a token.
+
+        What an artifact is compared with the checkpoint in.
         """
         ...
 

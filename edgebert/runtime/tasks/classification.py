@@ -87,23 +87,31 @@ class TextClassification:
         # An empty pair is no pair to transformers: "[CLS] text [SEP]", without a second "[SEP]".
         return Prepared(tokenizer.encode(text, pair or None, truncation=options.truncation))
 
+    def logits(self, prepared: Prepared, outputs: Sequence[Outputs]) -> NDArray[np.float32]:
+        """The logits of the text, float32 ``[1, labels]``.
+
+        Those of several windows are averaged, each weighted by the tokens that it is the first to hold, so that every
+        token of the windowed text counts once.
+
+        Args:
+            prepared: what :meth:`prepare` gave.
+            outputs: per window, ``logits`` float32 ``[labels]``.
+        """
+        rows = np.stack([window["logits"] for window in outputs])
+        if len(rows) == 1:
+            return rows
+        weights = np.array([window.fresh for window in prepared.windows], dtype=np.float64)
+        return np.average(rows, axis=0, weights=weights).astype(np.float32)[np.newaxis]
+
     def finish(self, prepared: Prepared, outputs: Sequence[Outputs], options: ClassificationOptions) -> Result:
         """The label and score, or the ranked list of them.
-
-        The logits of several windows are averaged, each weighted by the tokens that it is the first to hold, so that
-        every token of the windowed text counts once.
 
         Args:
             prepared: what :meth:`prepare` gave.
             outputs: per window, ``logits`` float32 ``[labels]``.
             options: what :meth:`parse_options` gave.
         """
-        logits = outputs[0]["logits"]
-        if len(outputs) > 1:
-            rows = np.stack([window["logits"] for window in outputs])
-            weights = np.array([window.fresh for window in prepared.windows], dtype=np.float64)
-            logits = np.average(rows, axis=0, weights=weights).astype(np.float32)
-        scores = _apply(options.function, logits)
+        scores = _apply(options.function, self.logits(prepared, outputs)[0])
         if not options.ranked:
             best = int(scores.argmax())
             return {"label": self._labels[best], "score": scores[best].item()}
