@@ -7,7 +7,8 @@ padding are ignored: they are left over from training, and would cut long texts 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class _Segment:
+class Segment:
     """Tokens ``start`` to ``stop`` of an encoded text; ``sequence`` is 0 for the text and 1 for its pair."""
 
     encoding: tokenizers.Encoding
@@ -47,7 +48,7 @@ class Window:
 
     input_ids: NDArray[np.int32]
     fresh: int
-    layout: tuple[int | _Segment, ...]
+    layout: tuple[int | Segment, ...]
 
     @property
     def offsets(self) -> list[tuple[int, int, int] | None]:
@@ -60,6 +61,30 @@ class Window:
                 spans = part.encoding.offsets[part.start : part.stop]
                 offsets.extend((part.sequence, start, stop) for start, stop in spans)
         return offsets
+
+    def find(self, sequence: int) -> tuple[int, Segment]:
+        """Where in ``input_ids`` the text (0) or its pair (1) begins, and which of its tokens are here.
+
+        Raises:
+            LookupError: the window has no such sequence.
+        """
+        position = 0
+        for part in self.layout:
+            if isinstance(part, int):
+                position += part
+            elif part.sequence == sequence:
+                return position, part
+            else:
+                position += part.stop - part.start
+        raise LookupError(f"the window has no sequence {sequence}")
+
+
+def replace_surrogates(text: str) -> str:
+    """The text with U+FFFD for each lone surrogate, which Python strings can hold and UTF-8 cannot.
+
+    One character for one, so that offsets into either text are offsets into both.
+    """
+    return _SURROGATE.sub("\ufffd", text)
 
 
 class TextTokenizer:
@@ -84,6 +109,13 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.max_length = max_length
+        self._decoder = self._tokenizer.decoder  # each access makes a new object
+        model = self._tokenizer.model
+        unknown = getattr(model, "unk_token", None)
+        self.unknown_id: int | None = None if unknown is None else self._tokenizer.token_to_id(unknown)
+        """The id of the token for what the vocabulary lacks; ``None`` when the tokenizer has none."""
+        self.marks_subwords = bool(getattr(model, "continuing_subword_prefix", None))
+        """Whether tokens that continue a word say so, as ``##`` does."""
         self._single = self._frame(self._tokenizer.encode("a"), 1)
         self._pair = self._frame(self._tokenizer.encode("a", "a"), 2)
         if min(max_length - _special(self._single), max_length - _special(self._pair)) < 1:
@@ -101,12 +133,12 @@ class TextTokenizer:
             InputError: the input is too long and ``truncation`` is ``"error"``, or both texts of a pair are so long
                 that windows of one would leave no room for the other.
         """
-        encodings = [self._encode(text)] if pair is None else [self._encode(text), self._encode(pair)]
+        texts = [self.read(text)] if pair is None else [self.read(text), self.read(pair, sequence=1)]
         frame = self._single if pair is None else self._pair
-        counts = [len(encoding) for encoding in encodings]
+        counts = [segment.stop for segment in texts]
         room = self.max_length - _special(frame)
         if sum(counts) <= room:
-            return (_window(frame, _heads(encodings, counts), sum(counts)),)
+            return (_window(frame, texts, sum(counts)),)
         if truncation == "error":
             raise InputError(
                 f"The input has {sum(counts) + _special(frame)} tokens; the limit is {self.max_length}.",
@@ -114,35 +146,59 @@ class TextTokenizer:
             )
         if truncation is True:
             counts = [room] if pair is None else _longest_first(counts[0], counts[1], room)
-            return (_window(frame, _heads(encodings, counts), sum(counts)),)
-        return self._windows(frame, encodings, room)
-
-    def _windows(self, frame: _Frame, encodings: list[tokenizers.Encoding], room: int) -> tuple[Window, ...]:
-        lengths = [len(encoding) for encoding in encodings]
-        long = len(lengths) - 1 if lengths[-1] >= lengths[0] else 0
-        segments = _heads(encodings, lengths)
-        repeated = sum(lengths) - lengths[long]
+            heads = [replace(segment, stop=count) for segment, count in zip(texts, counts, strict=True)]
+            return (_window(frame, heads, sum(counts)),)
+        long = len(counts) - 1 if counts[-1] >= counts[0] else 0
+        repeated = sum(counts) - counts[long]
         if repeated > room // 2:
             raise InputError(
-                f"Both texts of the pair are long ({lengths[0]} and {lengths[-1]} tokens; "
+                f"Both texts of the pair are long ({counts[0]} and {counts[-1]} tokens; "
                 f"the limit for both together is {room}).",
                 hint="Shorten the shorter one to half the limit, or pass truncation=True to cut both.",
             )
-        size = room - repeated
-        overlap = int(size * OVERLAP)
-        windows = []
-        end = 0
-        while end < lengths[long]:
-            start = max(end - overlap, 0)
-            stop = min(start + size, lengths[long])
-            segments[long] = _Segment(encodings[long], long, start, stop)
-            windows.append(_window(frame, segments, stop - end))
-            end = stop
+        return self.slide(texts, long, size=room - repeated, overlap=int((room - repeated) * OVERLAP))
+
+    def read(self, text: str, *, sequence: int = 0) -> Segment:
+        """All tokens of a text (``sequence`` 0) or of its pair (1), without special tokens."""
+        encoding = self._tokenizer.encode(replace_surrogates(text), add_special_tokens=False)
+        return Segment(encoding, sequence, 0, len(encoding))
+
+    def special_tokens(self, texts: int) -> int:
+        """How many special tokens a window of one text or of two has."""
+        return _special(self._single if texts == 1 else self._pair)
+
+    def slide(self, texts: Sequence[Segment], long: int, *, size: int, overlap: int) -> tuple[Window, ...]:
+        """Windows over one text of an input, with the other repeated whole in each.
+
+        Args:
+            texts: the text, or the text and its pair.
+            long: the index of the one to window.
+            size: how many of its tokens a window holds at most.
+            overlap: how many of them the next window repeats, below ``size``.
+        """
+        frame = self._single if len(texts) == 1 else self._pair
+        segments = list(texts)
+        whole = segments[long]
+        windows: list[Window] = []
+        end = whole.start
+        while not windows or end < whole.stop:
+            start = end - overlap if windows else end
+            segments[long] = replace(whole, start=start, stop=min(start + size, whole.stop))
+            windows.append(_window(frame, segments, segments[long].stop - end))
+            end = segments[long].stop
         return tuple(windows)
 
-    def _encode(self, text: str) -> tokenizers.Encoding:
-        # A lone surrogate is valid in a Python string and not in UTF-8; one character for one keeps offsets right.
-        return self._tokenizer.encode(_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
+    def token(self, token_id: int) -> str:
+        """The token with this id, as the vocabulary writes it."""
+        token: str | None = self._tokenizer.id_to_token(token_id)
+        if token is None:
+            raise LookupError(f"the tokenizer has no token {token_id}")
+        return token
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The text that tokens spell: subword marks go, and spaces come where the tokenizer's decoder puts them."""
+        words = list(tokens)
+        return " ".join(words) if self._decoder is None else str(self._decoder.decode(words))
 
     def _frame(self, encoding: tokenizers.Encoding, sequences: int) -> _Frame:
         """The special tokens before, between and after the texts, learnt from one encoded example."""
@@ -168,14 +224,9 @@ def _special(frame: _Frame) -> int:
     return sum(len(part) for part in frame)
 
 
-def _heads(encodings: list[tokenizers.Encoding], counts: list[int]) -> list[_Segment]:
-    """The first ``counts`` tokens of each text."""
-    return [_Segment(e, i, 0, count) for i, (e, count) in enumerate(zip(encodings, counts, strict=True))]
-
-
-def _window(frame: _Frame, segments: list[_Segment], fresh: int) -> Window:
+def _window(frame: _Frame, segments: Sequence[Segment], fresh: int) -> Window:
     ids = list(frame[0])
-    layout: list[int | _Segment] = [len(frame[0])]
+    layout: list[int | Segment] = [len(frame[0])]
     for segment, special in zip(segments, frame[1:], strict=True):
         ids += segment.encoding.ids[segment.start : segment.stop]
         ids += special
