@@ -24,7 +24,7 @@ def draw(rows: int, labels: int, seed: int) -> tuple[np.random.Generator, NDArra
 
 
 def test_every_problem_type_has_a_metric() -> None:
-    assert METRICS.keys() == set(PROBLEM_TYPES)
+    assert set(PROBLEM_TYPES) <= METRICS.keys()
 
 
 @given(SIZES)
