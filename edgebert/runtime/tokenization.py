@@ -35,6 +35,13 @@ class Segment:
     start: int
     stop: int
 
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def head(self, count: int) -> Segment:
+        """Its first tokens, at most ``count``."""
+        return replace(self, stop=min(self.stop, self.start + count))
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -75,7 +82,7 @@ class Window:
             elif part.sequence == sequence:
                 return position, part
             else:
-                position += part.stop - part.start
+                position += len(part)
         raise LookupError(f"the window has no sequence {sequence}")
 
 
@@ -135,7 +142,7 @@ class TextTokenizer:
         """
         texts = [self.read(text)] if pair is None else [self.read(text), self.read(pair, sequence=1)]
         frame = self._single if pair is None else self._pair
-        counts = [segment.stop for segment in texts]
+        counts = [len(segment) for segment in texts]
         room = self.max_length - _special(frame)
         if sum(counts) <= room:
             return (_window(frame, texts, sum(counts)),)
@@ -146,7 +153,7 @@ class TextTokenizer:
             )
         if truncation is True:
             counts = [room] if pair is None else _longest_first(counts[0], counts[1], room)
-            heads = [replace(segment, stop=count) for segment, count in zip(texts, counts, strict=True)]
+            heads = [segment.head(count) for segment, count in zip(texts, counts, strict=True)]
             return (_window(frame, heads, sum(counts)),)
         long = len(counts) - 1 if counts[-1] >= counts[0] else 0
         repeated = sum(counts) - counts[long]

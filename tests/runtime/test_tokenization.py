@@ -150,3 +150,45 @@ def test_a_broken_tokenizer_file_is_refused() -> None:
 def test_a_limit_without_room_for_text_is_refused() -> None:
     with pytest.raises(BundleError, match="3 tokens"):
         TextTokenizer(tiny.tokenizer_json(), max_length=3)
+
+
+@given(text=texts.filter(encodable), pair=texts.filter(encodable), size=st.integers(1, 30), overlap=st.integers(0, 29))
+@settings(deadline=None)
+def test_sliding_over_the_pair_gives_the_windows_of_transformers(text: str, pair: str, size: int, overlap: int) -> None:
+    whole = TextTokenizer(tiny.tokenizer_json(), max_length=2000)
+    overlap %= size
+    first, second = whole.read(text), whole.read(pair, sequence=1)
+    windows = whole.slide([first, second], 1, size=size, overlap=overlap)
+    theirs = reference(
+        [(text, pair)],
+        truncation="only_second",
+        max_length=len(first) + size + whole.special_tokens(2),
+        stride=overlap,
+        return_overflowing_tokens=True,
+    )
+    assert [window.input_ids.tolist() for window in windows] == theirs["input_ids"]
+    assert sum(window.fresh for window in windows) == len(second)
+
+
+@given(text=texts, pair=texts)
+@settings(deadline=None)
+def test_a_text_is_found_where_it_lies_in_a_window(text: str, pair: str) -> None:
+    whole = TextTokenizer(tiny.tokenizer_json(), max_length=2000)
+    [window] = whole.encode(text, pair)
+    for sequence, given_text in enumerate((text, pair)):
+        position, segment = window.find(sequence)
+        assert window.input_ids[position : position + len(segment)].tolist() == whole.read(given_text).encoding.ids
+        assert len(segment.head(3)) == min(3, len(segment))
+    with pytest.raises(LookupError, match="2"):
+        window.find(2)
+
+
+def test_tokens_are_written_and_joined_as_transformers_does(tokenizer: TextTokenizer) -> None:
+    ids = reference("charming xq film")["input_ids"]
+    tokens = [tokenizer.token(token_id) for token_id in ids]
+    assert tokens == reference.convert_ids_to_tokens(ids) == ["[CLS]", "charming", "x", "##q", "film", "[SEP]"]
+    assert tokenizer.join(tokens) == reference.convert_tokens_to_string(tokens)
+    assert tokenizer.marks_subwords
+    assert tokenizer.unknown_id == reference.unk_token_id
+    with pytest.raises(LookupError, match="9999"):
+        tokenizer.token(9999)

@@ -14,6 +14,7 @@ __all__ = ["TASKS", "Outputs", "Prepared", "Result", "TaskHandler", "open_task"]
 TASKS = {
     "text-classification": "edgebert.runtime.tasks.classification:TextClassification",
     "token-classification": "edgebert.runtime.tasks.tokens:TokenClassification",
+    "question-answering": "edgebert.runtime.tasks.qa:QuestionAnswering",
 }
 
 

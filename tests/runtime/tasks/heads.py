@@ -148,8 +148,9 @@ def make_head(
         activation=("gelu", "relu")[seed // 2 % 2],
         max_position_embeddings=max_length,
         initializer_range=0.4,
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
         attn_implementation="eager",
     )
+    if labels:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
     return Head(kind(config).eval(), tokenizer, Task(task, None, tuple(labels)), max_length)
