@@ -15,6 +15,7 @@ TASKS = {
     "text-classification": "edgebert.runtime.tasks.classification:TextClassification",
     "token-classification": "edgebert.runtime.tasks.tokens:TokenClassification",
     "question-answering": "edgebert.runtime.tasks.qa:QuestionAnswering",
+    "multiple-choice": "edgebert.runtime.tasks.choice:MultipleChoice",
 }
 
 
