@@ -7,7 +7,8 @@ over the context, scores and spans. What differs, on purpose:
 - ``max_question_len`` cuts the question, as documented; that pipeline ignores it with a fast tokenizer. Without it the
   question stays whole.
 - Spans of probability 0, with which that pipeline fills up when ``top_k`` asks for more answers than there are, are
-  left out (they end before they start, and read ``""``): there are fewer answers then.
+  left out (they end before they start, and read ``""``): there are fewer answers then. A context without tokens has
+  the answer ``""`` with score 0, where that pipeline sometimes gives it and sometimes an empty list.
 - A ``[CLS]`` that the question spells out is no place for an answer.
 - A default ``doc_stride`` that would leave no step between windows, for a long question, is half a window instead.
 """
