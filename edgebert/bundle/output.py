@@ -33,9 +33,9 @@ def output_error(error: OSError, path: str | os.PathLike[str], *, needed: int | 
     size = f" ({needed} bytes)" if needed is not None else ""
     hint = _HINTS.get(error.errno or 0, "Check the disk and the folder, then try again.")
     if error.errno in FULL:
-        hint = "Free space there" if needed is None else f"Free at least {needed} bytes there"
+        hint = "Free space there" if needed is None else f"Free at least {needed / 1e6:,.1f} MB there"
         free = _free_bytes(Path(path))
-        hint += f" ({free} bytes are free), or write to another disk." if free is not None else "."
+        hint += f" ({free / 1e6:,.1f} MB are free), or write to another disk." if free is not None else "."
     return OutputError(f"Cannot write '{os.fspath(path)}'{size}: {reason}.", hint=hint)
 
 

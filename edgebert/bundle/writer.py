@@ -80,7 +80,8 @@ class BundleWriter:
         failure: OutputError | None = None
         if isinstance(error, OSError) and error.errno in (*FULL, errno.EROFS, errno.EFBIG):
             # Before the folder goes, while the disk is still as full as it was.
-            failure = output_error(error, error.filename if isinstance(error.filename, str) else self._out)
+            elsewhere = isinstance(error.filename, str) and not Path(error.filename).is_relative_to(staging.root)
+            failure = output_error(error, error.filename if elsewhere else self._out)
         staging.close()
         if failure is not None:
             raise failure from error
@@ -209,9 +210,9 @@ class BundleWriter:
     def _check_out(self) -> None:
         if not os.path.lexists(self._out):
             return
-        if not self._overwrite:
-            raise self._exists()
         reason = self._foreign()
+        if not self._overwrite:
+            raise self._exists(replaceable=reason is None)
         if reason is not None:
             raise OutputError(
                 f"'{self._out}' exists and is not replaced: {reason}.",
@@ -232,6 +233,6 @@ class BundleWriter:
         strangers = set(disk.scan(self._out)) - named
         return f"it holds {min(strangers)!a}, which is not part of the bundle" if strangers else None
 
-    def _exists(self) -> OutputError:
-        hint = "Choose another output" + ("." if self._overwrite else ", or allow it to be replaced (--overwrite).")
+    def _exists(self, *, replaceable: bool = False) -> OutputError:
+        hint = "Choose another output" + (", or allow it to be replaced (--overwrite)." if replaceable else ".")
         return OutputError(f"'{self._out}' exists already.", hint=hint)

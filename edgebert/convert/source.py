@@ -79,11 +79,19 @@ class SourceDirectory:
     digests: dict[str, str] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
-        """Whether the directory holds a file of this name."""
-        return (self.path / name).is_file()
+        """Whether the directory holds a file of this name. Raises ``CheckpointError`` for a link that leads nowhere."""
+        path = self.path / name
+        if path.is_symlink() and not path.exists():
+            raise self.error(
+                name,
+                f"is a symbolic link to {str(path.readlink())!r}, which is not there.",
+                "Copy the checkpoint with the files that its links lead to (cp -rL).",
+            )
+        return path.is_file()
 
     def error(self, name: str, message: str, hint: str = "") -> CheckpointError:
         """An error about one file of the checkpoint."""
+        hint = hint or "Correct it, or save the checkpoint again with `save_pretrained(...)`."
         return CheckpointError(f"{self.path / name}: {message}", hint=hint)
 
     def open(self, name: str) -> BufferedReader:

@@ -31,6 +31,7 @@ class TextFile:
 
     def error(self, line: int | None, message: str, hint: str = "") -> DataError:
         """An error that names the file and the line."""
+        hint = hint or ("Correct the file." if line is None else "Correct the line.")
         place = str(self.path) if line is None else f"{self.path}, line {line}"
         return DataError(f"{place}: {message}", hint=hint)
 
@@ -59,7 +60,7 @@ def read_text(path: str | Path) -> TextFile:
         data = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path}: cannot be read ({reason}).") from error
+        raise DataError(f"{path}: cannot be read ({reason}).", hint="Check the path.") from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -162,7 +163,9 @@ def _parse_object(file: TextFile, line: int, content: str) -> dict[str, Any]:
     try:
         value = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise file.error(line, f"not valid JSON: {error}.") from error
+        # Of a JSONDecodeError the reason and the column: the line that it knows of is always the first.
+        reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise file.error(line, f"not valid JSON: {reason}.") from error
     if not isinstance(value, dict):
         raise file.error(line, f"must hold a JSON object, holds {type(value).__name__}.")
     return value

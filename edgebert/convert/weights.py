@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from edgebert.convert.safetensors_file import is_buffer, read_safetensors
 from edgebert.convert.source import PICKLE_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME, SourceDirectory
 
+_FOREIGN_CODE = re.compile(r"GLOBAL ([\w.]+)")
 _PICKLE_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -105,8 +107,14 @@ def _read_pickle(source: SourceDirectory, *, allow_pickle: bool) -> dict[str, to
         try:
             stored: Any = torch.load(stream, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
-            reason = str(error).partition("\n")[0]
-            raise source.error(PICKLE_NAME, f"cannot be loaded as plain weights: {reason}") from error
+            # torch's text advises to load it anyway.
+            code = _FOREIGN_CODE.search(str(error))
+            reason = f"it calls {code[1]}" if code else "it is truncated, or torch.save did not write it"
+            raise source.error(
+                PICKLE_NAME,
+                f"cannot be loaded as plain weights: {reason}.",
+                "Save the checkpoint as safetensors.",
+            ) from error
     source.digests[PICKLE_NAME] = digest.hexdigest()
     if not isinstance(stored, dict) or not all(isinstance(name, str) for name in stored):
         raise source.error(PICKLE_NAME, f"must hold a dict of tensors by name, holds {type(stored).__name__}.")

@@ -102,3 +102,11 @@ def test_not_a_directory(tiny: Path) -> None:
     assert "is a file" in refusal(tiny / "config.json")
     assert "no such directory" in refusal(tiny / "absent")
     assert "no revision" in refusal(tiny, revision="main")
+
+
+def test_a_link_that_leads_nowhere_is_named(tiny: Path) -> None:
+    (tiny / "model.safetensors").unlink()
+    (tiny / "model.safetensors").symlink_to("../../blobs/0123")
+    message = refusal(tiny)
+    assert "model.safetensors: is a symbolic link to '../../blobs/0123', which is not there" in message
+    assert "cp -rL" in message

@@ -199,6 +199,18 @@ def test_refusals_name_the_place_and_the_reason(tmp_path: Path, name: str, conte
     assert part in message
 
 
+@pytest.mark.parametrize("content", ["", "sentence\tlabel\n", "sentence\tlabel\n\na\t1\n", "a\n"])
+def test_every_refusal_says_what_to_do(tmp_path: Path, content: str) -> None:
+    with pytest.raises(DataError) as caught:
+        load(write(tmp_path / "eval.tsv", content))
+    assert caught.value.hint
+
+
+def test_broken_json_names_one_line_and_the_column(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path / "eval.jsonl", '{"text": "a", "label": 1}\n{"text": "b"\n'))
+    assert "line 2: not valid JSON: Expecting ',' delimiter at column 13." in message
+
+
 def test_unreadable_paths(tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "absent.tsv")
     (tmp_path / "folder.tsv").mkdir()

@@ -27,7 +27,7 @@ class OnnxEngine:
     """
 
     def __init__(self, artifact: Artifact, files: list[Path], threads: int, runtime: Runtime) -> None:
-        # Official Windows builds send usage events unless told not to; elsewhere this does nothing.
+        # Official builds send usage events unless told not to: those for Windows, since 1.31 those for Linux too.
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
