@@ -27,9 +27,9 @@ from edgebert.bundle import (
     TensorSpec,
     Tokenizer,
     dump_golden,
-    output_error,
 )
 from edgebert.bundle.output import FULL
+from edgebert.bundle.schema import TASKS
 from edgebert.convert import gate
 from edgebert.convert.checkpoint import Checkpoint
 from edgebert.convert.evidence import Measurement, Yardstick, make_yardstick, measure
@@ -37,7 +37,6 @@ from edgebert.convert.exporters import ExportJob, exporter_for
 from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME, Exported
 from edgebert.convert.graph import build_graph, difference_from_transformers, run_graph
 from edgebert.convert.html import to_html
-from edgebert.convert.metrics import METRICS
 from edgebert.convert.metrics import METRICS
 from edgebert.convert.probes import calibration_inputs, golden_inputs, pad, texts_of_length
 from edgebert.convert.progress import Progress
@@ -50,7 +49,6 @@ from edgebert.errors import BackendError, EdgebertError, SelfTestError
 from edgebert.runtime.tokenization import TextTokenizer
 
 _COMMON_TOOLS = ("numpy", "tokenizers", "torch", "transformers", "optimum", "safetensors")
-_FULL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,9 @@ class Builder:
         except EdgebertError:
             raise
         except Exception as error:  # converters raise whatever they like; the other artifacts are still made
-            _raise_if_disk_full(self._writer.staging, error)
+            full = self._disk_full(error)
+            if full:
+                raise OSError(full, os.strerror(full)) from error
             status, reasons = FAILED, (f"{type(error).__name__}: {error}".splitlines()[0][:300],)
         if status == PASSED and measured is not None and tolerance is not None:
             self._exported[spec.id] = _with_evidence(artifact, measured, tolerance)
@@ -184,7 +184,6 @@ class Builder:
         """The evidence as a whole."""
         checkpoint, yardstick = self._checkpoint, self._yardstick
         score = yardstick.reference_score
-        metric = METRICS[checkpoint.task.problem_type] if score is not None else None
         return Report(
             name=out.name.removesuffix(".edgebert") or out.name,
             checkpoint=checkpoint.source,
@@ -234,6 +233,18 @@ class Builder:
             profiles=tuple(profile for target in self._targets if (profile := self._profile(target)) is not None),
         )
 
+    def _disk_full(self, error: Exception) -> int:
+        """The ``errno`` of a full disk, if that is why an exporter failed, else 0."""
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, OSError) and cause.errno in FULL:
+                return cause.errno
+            cause = cause.__cause__ or cause.__context__
+        # Exporters in C++ raise something else, and may have removed what they had written: there was more than enough
+        # space at the beginning, so that less than one artifact may need now is the reason.
+        largest = sum(4 * tensor.numel() for tensor in self._checkpoint.tensors.values())
+        return errno.ENOSPC if shutil.disk_usage(self._writer.staging).free < largest else 0
+
     def _profile(self, target: Target) -> Profile | None:
         order = tuple(spec.id for spec in target.artifacts if spec.id in self._exported)
         if not order:
@@ -282,17 +293,6 @@ def _buckets(targets: Sequence[Target], max_length: int) -> tuple[int, ...]:
     """The buckets that any target asks for, as far as the model reaches."""
     asked = {min(bucket, max_length) for target in targets for bucket in target.buckets}
     return tuple(sorted(asked)) or (max_length,)
-
-
-def _raise_if_disk_full(folder: Path, error: Exception) -> None:
-    """Exporters report a full disk in their own ways, or not at all."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in FULL:
-            raise output_error(cause, cause.filename if isinstance(cause.filename, str) else folder) from error
-        cause = cause.__cause__ or cause.__context__
-    if shutil.disk_usage(folder).free < _FULL_BYTES:
-        raise output_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folder) from error
 
 
 def _machine() -> dict[str, Any]:

@@ -66,7 +66,11 @@ def judge(measured: Measurement, limits: GateLimits, precision: str, golden: Gol
     if most is not None and measured.max_abs_diff > most:
         reasons.append(f"a logit differs by {measured.max_abs_diff:.2g}, at most {most:.2g} is allowed")
     cap = _CAP_SHARE * golden_spread(golden)
-    if measured.golden_diff >= cap:
+    if cap == 0:
+        reasons.append(
+            "the checkpoint answers different texts alike: a device could not tell the artifact from a broken one"
+        )
+    elif measured.golden_diff >= cap:
         reasons.append(
             f"the golden answers are missed by {measured.golden_diff:.2g} logits: "
             f"a device could not tell the artifact from a broken one (limit {cap:.2g})"

@@ -113,8 +113,10 @@ def convert(
 def _import_libraries() -> None:
     """Load the big libraries here, where what they print on import is dropped."""
     with captured_output():
-        import optimum.exporters.tasks
-        import transformers  # noqa: F401
+        import optimum.exporters.tasks  # noqa: F401
+
+        # transformers loads the module of a class when it is first asked for, and with it the quantization packages.
+        from transformers import DistilBertForSequenceClassification  # noqa: F401
 
 
 def _load_targets(names: Sequence[str]) -> list[Target]:

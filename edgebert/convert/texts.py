@@ -76,7 +76,7 @@ def load_eval(
             what is allowed.
     """
     if limit is not None and limit < 1:
-        raise DataError(f"The limit of rows must be at least 1, is {limit}.")
+        raise DataError(f"The limit of rows must be at least 1, is {limit}.", hint="Give a larger one, or none.")
     table = read_table(path)
     text, pair = _find_texts(table, text_column, pair_column)
     label = _find_label(table, label_column)
@@ -154,7 +154,7 @@ def _only(table: Table, usual: Sequence[str], what: str, *, besides: str | None 
     found = [column for column in table.columns if column.lower() in usual and column != besides]
     if len(found) > 1:
         raise table.file.error(
-            1, f"columns {', '.join(found)} could all be the {what}.", f"Name the one to use ({what}_column)."
+            1, f"columns {', '.join(found)} could all be the {what}.", f"Name the one to use (--{what}-column)."
         )
     if not found:
         raise _no_column(table, f"no {what} column (looked for {', '.join(usual)})")
@@ -164,7 +164,9 @@ def _only(table: Table, usual: Sequence[str], what: str, *, besides: str | None 
 def _no_column(table: Table, message: str) -> DataError:
     shown = ", ".join(repr(column[:40]) for column in table.columns[:10])
     return table.file.error(
-        1, f"{message}; the columns are {shown}.", "Is the header missing? Otherwise name the column."
+        1,
+        f"{message}; the columns are {shown}.",
+        "Is the header missing? Otherwise name the columns (--text-column, --label-column).",
     )
 
 
