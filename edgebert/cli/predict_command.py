@@ -31,6 +31,10 @@ _TRUNCATION = {"windows": False, "cut": True, "error": "error"}
     help="What makes scores of logits.  [default: by the model's problem type]",
 )  # fmt: skip
 @click.option(
+    "--aggregation", "aggregation_strategy", type=click.Choice(["none", "simple", "first", "average", "max"]),
+    help="For token classification: how tokens are joined to entities.  [default: none]",
+)  # fmt: skip
+@click.option(
     "--truncation", type=click.Choice(list(_TRUNCATION)), default="windows", show_default=True,
     help="Text over the model's limit: read all of it in windows, cut it, or refuse it.",
 )  # fmt: skip
@@ -46,6 +50,7 @@ def command(
     top_k: int | None,
     everything: bool,
     function_to_apply: str | None,
+    aggregation_strategy: str | None,
     truncation: str,
     batch_size: int,
     strict: bool,
@@ -66,9 +71,13 @@ def command(
         raise click.UsageError("Give texts or --file, not both.")
     if top_k and everything:
         raise click.UsageError("Give --top-k or --all, not both.")
-    chosen: dict[str, Any] = {"truncation": _TRUNCATION[truncation], "function_to_apply": function_to_apply}
+    chosen: dict[str, Any] = {"truncation": _TRUNCATION[truncation]}
     if top_k or everything:
         chosen["top_k"] = top_k
+    if function_to_apply:
+        chosen["function_to_apply"] = function_to_apply
+    if aggregation_strategy:
+        chosen["aggregation_strategy"] = aggregation_strategy
     with load(bundle, artifact=artifact, backend=backend, precision=precision, threads=threads, strict=strict) as model:
         if explain:
             click.echo(str(model.explain()), err=True)
@@ -79,7 +88,15 @@ def command(
 
 def _line(result: Any) -> str:  # noqa: ANN401 (results are plain dicts and lists)
     entries = result if isinstance(result, list) else [result]
-    return "\t".join(f"{entry['label']}\t{entry['score']:.4f}" for entry in entries)
+    return "\t".join("\t".join(_fields(entry)) for entry in entries)
+
+
+def _fields(entry: dict[str, Any]) -> Iterator[str]:
+    """A label and its score, or a word, its entity and its score."""
+    if "word" in entry:
+        yield entry["word"]
+    yield entry.get("label") or entry.get("entity_group") or entry["entity"]
+    yield f"{entry['score']:.4f}"
 
 
 def _read(source: IO[bytes]) -> Iterator[object]:

@@ -24,6 +24,10 @@ HEADS: Mapping[str, Mapping[str, Shape]] = {
         "classifier.weight": ("num_labels", "dim"),
         "classifier.bias": ("num_labels",),
     },
+    "DistilBertForTokenClassification": {
+        "classifier.weight": ("num_labels", "dim"),
+        "classifier.bias": ("num_labels",),
+    },
 }
 """The architectures that can be converted, by transformers class name, and the tensors of their heads."""
 
@@ -134,7 +138,7 @@ def find_architecture(source: SourceDirectory, config: Mapping[str, Any], task: 
 
 
 def read_task(source: SourceDirectory, config: Mapping[str, Any], name: str) -> Task:
-    """The task with its labels and problem type.
+    """The task with its labels and, for text classification, its problem type.
 
     Without a ``problem_type`` the scores are made as ``transformers.TextClassificationPipeline.postprocess`` makes
     them: a softmax over several labels, a sigmoid for a single one (which ``multi_label_classification`` means here;
@@ -144,6 +148,8 @@ def read_task(source: SourceDirectory, config: Mapping[str, Any], name: str) -> 
         CheckpointError: ``id2label`` is no list of distinct names, or the problem type is unknown or does not fit.
     """
     labels = _read_labels(source, config)
+    if name != "text-classification":
+        return Task(name, None, labels)
     problem_type = config.get("problem_type")
     if problem_type is None:
         problem_type = "single_label_classification" if len(labels) > 1 else "multi_label_classification"

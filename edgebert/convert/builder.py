@@ -209,7 +209,8 @@ class Builder:
     def manifest(self, report: Report, command: Sequence[str]) -> Manifest:
         """Write what is not an artifact, and describe the whole."""
         checkpoint, writer = self._checkpoint, self._writer
-        labels = len(checkpoint.task.labels)
+        task = checkpoint.task
+        shape = tuple(len(task.labels) if name == "labels" else name for name in TASKS[task.name])
         return Manifest(
             format=FORMAT,
             name=report.name,
@@ -225,7 +226,7 @@ class Builder:
                 writer.write("tokenizer.json", checkpoint.tokenizer_json), checkpoint.max_length, checkpoint.pad_id
             ),
             inputs=tuple(TensorSpec(name, "int32", ("batch", "length")) for name in INPUT_NAMES),
-            outputs=(TensorSpec(OUTPUT_NAME, "float32", ("batch", labels)),),
+            outputs=(TensorSpec(OUTPUT_NAME, "float32", shape),),
             golden=writer.write("golden.npz", dump_golden(self.golden)),
             evidence=writer.write("evidence.json", report.to_json()),
             report=writer.write("evidence.html", to_html(report).encode()),

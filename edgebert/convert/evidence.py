@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import nn
 from edgebert.bundle import Golden
 from edgebert.bundle.schema import Artifact, Requires, Shapes, Task
 from edgebert.convert import metrics
+from edgebert.convert.entities import entity_f1
 from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME
 from edgebert.convert.graph import run_graph
 from edgebert.convert.probes import pad, probe_lengths, texts_of_length
@@ -25,11 +27,14 @@ from edgebert.runtime.engines import Engine, build_engine
 from edgebert.runtime.engines.base import Tensors, run_engine
 from edgebert.runtime.selftest import self_test
 from edgebert.runtime.shapes import bucket_for
-from edgebert.runtime.tasks import open_task
+from edgebert.runtime.tasks import Result, open_task
 from edgebert.runtime.tokenization import TextTokenizer
 
 _BATCH_SIZE = 8
 _PADDING = 7
+_OPTIONS: Mapping[str, Mapping[str, object]] = {"token-classification": {"ignore_labels": ()}}
+"""Options with which a task gives everything that is scored."""
+
 _ANY_FINITE = float(np.finfo(np.float64).max)
 
 
@@ -61,22 +66,36 @@ class TaskScore:
 class Measurement:
     """What one artifact showed.
 
-    ``max_abs_diff`` is over everything that ran, ``mean_abs_diff`` and ``label_agreement`` over the texts,
-    ``neighbour_diff`` the most that padding or other texts in the batch moved a logit, ``golden_diff`` the largest
-    difference on the golden rows. All differences are absolute, in logits.
+    ``max_abs_diff`` is over everything that ran, ``mean_abs_diff`` and ``label_agreement`` over the ``decisions`` on
+    the texts (one per text, or one per token), ``neighbour_diff`` the most that padding or other texts in the batch
+    moved a logit, ``golden_diff`` the largest difference on the golden rows. All differences are absolute, in logits.
     """
 
     runtime: str
     threads: int
     details: Mapping[str, str]
     probes: tuple[Probe, ...]
-    texts: int
+    decisions: int
     max_abs_diff: float
     mean_abs_diff: float
     label_agreement: float
     neighbour_diff: float
     golden_diff: float
     score: TaskScore | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a runner answers: the logits of each text or token, float32 [n, labels], and a result per text."""
+
+    logits: NDArray[np.float32]
+    results: list[Result]
+
+    def score(self, task: Task, right: Sequence[Any]) -> float:
+        """The task metric (:data:`edgebert.convert.metrics.METRICS`)."""
+        if task.problem_type is None:
+            return entity_f1(self.results, right)
+        return metrics.score(task.problem_type, self.logits, right)
 
 
 @dataclass(frozen=True)
@@ -95,20 +114,19 @@ class Yardstick:
     answers: Sequence[Any] | None
     probe_rows: tuple[NDArray[np.int32], ...]
     probe_logits: tuple[NDArray[np.float32], ...]
-    logits: NDArray[np.float32]
+    reference: Answers
 
-    @property
+    @cached_property
     def reference_score(self) -> float | None:
         """The task metric of the float32 checkpoint on the evaluation set."""
-        if self.answers is None:
-            return None
-        return metrics.score(self.task.problem_type, self.logits, self.answers)
+        return None if self.answers is None else self.reference.score(self.task, self.answers)
 
     def logits_within(self, max_length: int) -> NDArray[np.float32]:
-        """``logits`` when texts are read in windows of at most ``max_length`` tokens, as a shorter artifact does."""
+        """The reference logits when texts are read in windows of ``max_length`` tokens, as a shorter artifact does."""
         if max_length >= self.tokenizer.max_length:
-            return self.logits
-        return text_logits(GraphRunner(self.graph, max_length), self.task, self.tokenizer, self.pad_id, self.inputs)
+            return self.reference.logits
+        runner = GraphRunner(self.graph, max_length)
+        return answer_texts(runner, self.task, self.tokenizer, self.pad_id, self.inputs).logits
 
 
 class GraphRunner:
@@ -148,27 +166,27 @@ def make_yardstick(
         answers=answers,
         probe_rows=rows,
         probe_logits=tuple(run_graph(graph, row[None], np.ones((1, len(row)), np.int32)) for row in rows),
-        logits=text_logits(runner, task, tokenizer, pad_id, inputs),
+        reference=answer_texts(runner, task, tokenizer, pad_id, inputs),
     )
 
 
-def text_logits(
+def answer_texts(
     runner: BatchRunner, task: Task, tokenizer: TextTokenizer, pad_id: int, inputs: Sequence[Any]
-) -> NDArray[np.float32]:
-    """Logits of each input, float32 [n, labels], by the path that serves a device: windows, batches, merge."""
+) -> Answers:
+    """Answer every input by the path that serves a device: windows, batches, merge."""
     tokenizer = copy.copy(tokenizer)
     tokenizer.max_length = min(tokenizer.max_length, runner.shapes.max_length)
     handler = open_task(task)
-    options = handler.parse_options(function_to_apply="none", top_k=None)
+    options = handler.parse_options(**_OPTIONS.get(task.name, {}))
     prepared = [handler.prepare(tokenizer, item, options) for item in inputs]
     windows = [window for item in prepared for window in item.windows]
     outputs = iter(run_windows(runner, windows, pad_id, _BATCH_SIZE))
-    column = {label: index for index, label in enumerate(task.labels)}
-    logits = np.empty((len(prepared), len(task.labels)), dtype=np.float32)
-    for row, item in enumerate(prepared):
-        for entry in handler.finish(item, [next(outputs) for _ in item.windows], options):
-            logits[row, column[entry["label"]]] = entry["score"]
-    return logits
+    logits, results = [], []
+    for item in prepared:
+        own = [next(outputs) for _ in item.windows]
+        logits.append(handler.logits(item, own))
+        results.append(handler.finish(item, own, options))
+    return Answers(np.concatenate(logits), results)
 
 
 def measure(artifact: Artifact, files: list[Path], yardstick: Yardstick) -> Measurement:
@@ -208,7 +226,8 @@ def find_runtime(backend: str, requires: Requires) -> Runtime:
 def _measure(engine: Engine, artifact: Artifact, yardstick: Yardstick) -> Measurement:
     golden = self_test(engine, yardstick.golden, _ANY_FINITE)
     probes, moved = _probe(engine, yardstick)
-    logits = text_logits(engine, yardstick.task, yardstick.tokenizer, yardstick.pad_id, yardstick.inputs)
+    answers = answer_texts(engine, yardstick.task, yardstick.tokenizer, yardstick.pad_id, yardstick.inputs)
+    logits = answers.logits
     if not np.isfinite(logits).all():
         raise SelfTestError(f"Artifact {artifact.id} computes logits that are not finite.")
     reference = yardstick.logits_within(artifact.shapes.max_length)
@@ -216,14 +235,14 @@ def _measure(engine: Engine, artifact: Artifact, yardstick: Yardstick) -> Measur
     problem_type = yardstick.task.problem_type
     score = None
     if yardstick.answers is not None and yardstick.reference_score is not None:
-        value = metrics.score(problem_type, logits, yardstick.answers)
+        value = answers.score(yardstick.task, yardstick.answers)
         score = TaskScore(metrics.METRICS[problem_type], value, yardstick.reference_score)
     return Measurement(
         runtime=f"{engine.facts.distribution} {engine.facts.version}",
         threads=engine.facts.threads,
         details=dict(engine.facts.details),
         probes=probes,
-        texts=len(logits),
+        decisions=len(logits),
         max_abs_diff=max(float(difference.max()), golden.max_abs_diff, *(probe.max_abs_diff for probe in probes)),
         mean_abs_diff=float(difference.mean()),
         label_agreement=metrics.agreement(problem_type, logits, reference),
@@ -251,6 +270,8 @@ def _probe(engine: Engine, yardstick: Yardstick) -> tuple[tuple[Probe, ...], flo
             answer = run_engine(engine, inputs)[OUTPUT_NAME][0]
             if not np.isfinite(answer).all():
                 raise SelfTestError(f"The logits for an input of {len(row)} tokens are not finite.")
+            if answer.ndim == 2:
+                answer = answer[: len(row)]
             probes.append(Probe(len(row), length, len(rows), float(np.abs(answer - expected[0]).max())))
             answers.append(answer)
         moved = max(moved, *(float(np.abs(answer - answers[0]).max()) for answer in answers))

@@ -53,7 +53,7 @@ def judge(measured: Measurement, limits: GateLimits, precision: str, golden: Gol
     reasons = []
     if measured.label_agreement < limits.min_label_agreement:
         reasons.append(
-            f"labels agree on {measured.label_agreement:.2%} of {measured.texts} texts, "
+            f"labels agree on {measured.label_agreement:.2%} of {measured.decisions:,} decisions, "
             f"at least {limits.min_label_agreement:.2%} is required"
         )
     score = measured.score

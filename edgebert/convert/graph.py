@@ -138,7 +138,20 @@ class SequenceClassifier(nn.Module):
         return self.classifier(F.relu(self.pre_classifier(first)))  # type: ignore[no-any-return]
 
 
-HEADS = {"text-classification": SequenceClassifier}
+class TokenClassifier(nn.Module):
+    """DistilBERT with the token classification head: dense, on every token."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        self.encoder = _Encoder(checkpoint, first_row_only=False)
+        self.classifier = _linear(checkpoint.tensors, "classifier")
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Logits, float32 [batch, length, labels], of int32 ``input_ids`` and ``attention_mask`` [batch, length]."""
+        return self.classifier(self.encoder(input_ids, attention_mask))  # type: ignore[no-any-return]
+
+
+HEADS = {"text-classification": SequenceClassifier, "token-classification": TokenClassifier}
 """The export graph of each task."""
 
 
@@ -149,7 +162,7 @@ def build_graph(checkpoint: Checkpoint) -> nn.Module:
 
 @torch.inference_mode()
 def run_graph(graph: nn.Module, input_ids: NDArray[np.int32], attention_mask: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Run the graph in torch: int32 [batch, length] inputs, float32 logits out."""
+    """Run the graph in torch: int32 [batch, length] in, float32 logits [batch, ..., labels] out."""
     logits = graph(torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
     return np.asarray(logits.numpy(), dtype=np.float32)
 

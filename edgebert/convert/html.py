@@ -25,10 +25,11 @@ from edgebert.convert.report import FAILED, PASSED, REFUSED, Evaluation, Report
 from edgebert.convert.svg import difference_plot, legend, size_plot
 
 _LABELS_SHOWN = 12
-_PROBLEMS = {
-    "single_label_classification": "one label per text",
-    "multi_label_classification": "any number of labels per text",
-    "regression": "regression",
+_TASKS: Mapping[str | None, str] = {
+    "single_label_classification": "text classification, one label per text",
+    "multi_label_classification": "text classification, any number of labels per text",
+    "regression": "text classification, regression",
+    None: "token classification",
 }
 
 _PAGE = Template("""\
@@ -164,7 +165,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     """What was measured, on what, where and with what: terms in plain text, and what they are as HTML."""
     evaluation = report.evaluation
     yield "Checkpoint", f"<bdi>{escape(report.checkpoint)}</bdi>, {report.parameters:,} parameters"
-    yield "Task", f"text classification, {_PROBLEMS[report.problem_type]}"
+    yield "Task", _TASKS[report.problem_type]
     yield f"Labels ({len(report.labels):,})", _labels(report.labels)
     yield "Texts compared on", _evaluation(evaluation)
     yield "Calibration texts", f"<bdi>{escape(report.calibration)}</bdi>"

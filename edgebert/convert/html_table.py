@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgebert.convert.evidence import Measurement, TaskScore
@@ -21,7 +21,8 @@ from edgebert.convert.target import GateLimits
 
 _FLOAT32_BYTES = 4
 _NONE = "–"
-_AGREEMENT = {
+_AGREEMENT: Mapping[str | None, str] = {
+    None: "Share of the tokens that get the label that float32 gives, be it right or wrong",
     "single_label_classification": "Share of the texts that get the label that float32 gives, be it right or wrong",
     "multi_label_classification": "Share of the texts that get exactly the labels that float32 gives, right or wrong",
     "regression": f"Share of the texts answered to within {REGRESSION_AGREEMENT:.0%} of the range of float32's outputs",
@@ -67,7 +68,7 @@ def columns(report: Report) -> list[Column]:
     found += [
         Column(
             "Label agreement",
-            f"{_AGREEMENT[report.problem_type]}; and how many of the {texts} differ.",
+            f"{_AGREEMENT[report.problem_type]}; and how many differ.",
             _measured(lambda m: f"{100 * m.label_agreement:.2f} %" + _small(_count(differing(m)))),
         ),
         Column(

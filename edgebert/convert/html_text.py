@@ -12,6 +12,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe
 _METRICS = {
     "accuracy": ("accuracy", "Share of the texts that get the right label", 100),
     "micro_f1": ("micro F1", "Harmonic mean of precision and recall over every decision on a label", 100),
+    "entity_f1": ("entity F1", "Harmonic mean of precision and recall over entities found with the right extent", 100),
     "pearson": ("Pearson correlation", "Linear correlation of the outputs with the right answers", 1),
 }
 
@@ -58,8 +59,8 @@ def points(difference: float) -> str:
 
 
 def differing(measured: Measurement) -> int:
-    """How many texts the artifact decides otherwise than float32."""
-    return round((1 - measured.label_agreement) * measured.texts)
+    """How many texts or tokens the artifact decides otherwise than float32."""
+    return round((1 - measured.label_agreement) * measured.decisions)
 
 
 def megabytes(size: int) -> str:

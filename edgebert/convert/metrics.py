@@ -5,29 +5,30 @@ Logits are float32 [n, labels]; answers are what ``edgebert.convert.texts.load_e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-METRICS = {
+METRICS: Mapping[str | None, str] = {
     "single_label_classification": "accuracy",
     "multi_label_classification": "micro_f1",
     "regression": "pearson",
+    None: "entity_f1",
 }
-"""Problem type -> name of its metric; each is at most 1, and higher is better."""
+"""Problem type -> name of its metric; each is at most 1, and higher is better. ``None`` is token classification."""
 
 REGRESSION_AGREEMENT = 0.05
 """Two regression outputs agree when they differ by at most this share of the reference outputs' range."""
 
 
-def agreement(problem_type: str, logits: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-    """Share of the rows in which ``logits`` decide as ``reference`` does, in [0, 1].
+def agreement(problem_type: str | None, logits: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    """Share of the rows (texts or tokens) in which ``logits`` decide as ``reference`` does, in [0, 1].
 
     The same class; the same set of classes at probability 0.5; for regression see :data:`REGRESSION_AGREEMENT`.
     """
-    if problem_type == "single_label_classification":
+    if problem_type in (None, "single_label_classification"):
         same = logits.argmax(axis=1) == reference.argmax(axis=1)
     elif problem_type == "multi_label_classification":
         same = ((logits > 0) == (reference > 0)).all(axis=1)

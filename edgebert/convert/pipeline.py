@@ -10,6 +10,7 @@ from pathlib import Path
 from edgebert.bundle import BundleWriter
 from edgebert.convert.builder import SCRATCH, Builder, GateOverrides
 from edgebert.convert.checkpoint import Checkpoint, load_checkpoint
+from edgebert.convert.conll import load_conll
 from edgebert.convert.progress import Progress, Silent
 from edgebert.convert.quiet import captured_output
 from edgebert.convert.report import PASSED, REFUSED, Report
@@ -134,6 +135,8 @@ def _load_eval(
 ) -> EvalSet | None:
     if path is None:
         return None
+    if checkpoint.task.problem_type is None:
+        return load_conll(path, checkpoint.task.labels, limit=limit)
     return load_eval(
         path,
         checkpoint.task.labels,

@@ -69,18 +69,23 @@ def golden_inputs(
     rows += texts_of_length(tokenizer, texts, buckets)
     width = max(len(row) for row in rows)
     padded = [pad(row, width, pad_id) for row in rows]
-    outputs = [reference(row[None], np.ones((1, len(row)), np.int32)) for row in rows]
+    # The mask in full, so that an output per token has a row for padding too: one shape for all rows.
+    outputs = np.concatenate([reference(ids, mask) for ids, mask in padded])
     return Golden(
         input_ids=np.concatenate([ids for ids, _ in padded]),
         attention_mask=np.concatenate([mask for _, mask in padded]),
-        outputs={OUTPUT_NAME: np.concatenate(outputs)},
+        outputs={OUTPUT_NAME: outputs},
+        per_token=frozenset({OUTPUT_NAME} if outputs.ndim == 3 else ()),
     )
 
 
 def golden_spread(golden: Golden) -> float:
     """How far apart the two short golden answers are: the largest |difference| between their logits."""
-    logits = golden.outputs[OUTPUT_NAME]
-    return float(np.abs(logits[0] - logits[1]).max())
+    first, second = golden.outputs[OUTPUT_NAME][:2]
+    if OUTPUT_NAME in golden.per_token:
+        shared = golden.attention_mask[:2].all(axis=0)
+        first, second = first[shared], second[shared]
+    return float(np.abs(first - second).max())
 
 
 def pad(ids: NDArray[np.int32], length: int, pad_id: int) -> TokenArrays:
@@ -114,7 +119,13 @@ def _apart(tokenizer: TextTokenizer, texts: Sequence[str], reference: Reference,
     short = [row for row in rows if len(row) <= min(limit, _SHORT)]
     if len(short) < 2:  # no short texts: the beginnings of long ones do as well
         short = texts_of_length(tokenizer, texts, [min(limit, _SHORT)] * 16)
-    logits = np.concatenate([reference(row[None], np.ones((1, len(row)), np.int32)) for row in short])
-    distances = np.abs(logits[:, None] - logits[None]).max(axis=2)
+    logits = [reference(row[None], np.ones((1, len(row)), np.int32))[0] for row in short]
+    distances = np.array([[_distance(one, other) for other in logits] for one in logits])
     first, second = np.unravel_index(distances.argmax(), distances.shape)
     return [short[int(first)], short[int(second)]]
+
+
+def _distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """The largest |logit difference|; for logits per token over the tokens that both texts have."""
+    shared = min(len(one), len(other))
+    return float(np.abs(one[:shared] - other[:shared]).max())

@@ -9,7 +9,7 @@ class Progress(Protocol):
     """Receives the stages of a conversion, in order."""
 
     def stage(self, name: str, artifact: str | None = None) -> None:
-        """A stage begins, ending the one before: ``"checkpoint"``, ``"graph"``, ``"export"``, ``"measure"``, ``"write"``..."""
+        """A stage begins: ``"checkpoint"``, ``"graph"``, ``"export"`` and ``"measure"`` per artifact, ``"write"``."""
 
     def finished(self, artifact: str, status: str) -> None:
         """An artifact is done: ``"passed"``, ``"refused"`` (by the gate) or ``"failed"`` (could not be made or run)."""

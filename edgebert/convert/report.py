@@ -69,7 +69,7 @@ class Report:
     checkpoint: str
     parameters: int
     labels: tuple[str, ...]
-    problem_type: str
+    problem_type: str | None
     graph_diff: float
     evaluation: Evaluation
     calibration: str

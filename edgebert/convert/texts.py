@@ -25,7 +25,10 @@ _PAIR_COLUMNS = (
 )
 _LABEL_COLUMNS = ("label", "labels", "target", "score")
 
-_Labels = list[int] | list[list[int]] | list[float]
+TaggedWord = tuple[int, int, str]
+"""A word of a text: the character it starts at, the one after its end, and its right tag."""
+
+_Labels = list[int] | list[list[int]] | list[float] | list[tuple[TaggedWord, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class EvalSet:
     Attributes:
         inputs: a text, or a pair of texts, per example.
         labels: per example a class index (``single_label_classification``), the sorted indices of the classes that
-            apply (``multi_label_classification``), or a number (``regression``).
+            apply (``multi_label_classification``), a number (``regression``), or tagged words (token classification).
         path: the file, as given.
         sha256: the SHA-256 of the file's bytes, lower-case hex (of the whole file, also with a limit).
     """

@@ -1,4 +1,4 @@
-"""Checking a bundle on the machine where it is: every hash, then the golden self-test of every artifact that runs here."""
+"""Checking a bundle where it is: every hash, then the golden self-test of every artifact that runs here."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ CANNOT_RUN = "cannot run"
 class Verification:
     """What became of one artifact.
 
-    ``status`` is ``"passed"``, ``"failed"`` or ``"cannot run"``; ``reason`` says why it did not pass. ``runtime`` is the
-    backend it ran in, ``max_abs_diff`` the largest difference from the golden outputs in logits, ``tolerance`` the
-    largest that passes.
+    ``status`` is ``"passed"``, ``"failed"`` or ``"cannot run"``; ``reason`` says why it did not pass. ``runtime`` is
+    the backend it ran in, ``max_abs_diff`` the largest difference from the golden outputs in logits, ``tolerance``
+    the largest that passes.
     """
 
     artifact: str

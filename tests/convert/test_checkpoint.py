@@ -94,7 +94,6 @@ def test_a_bert_is_refused_by_name(tmp_path: Path) -> None:
         ("DistilBertModel", "bare encoder"),
         ("DistilBertForMaskedLM", "fill-mask"),
         ("DistilBertForQuestionAnswering", "question-answering"),
-        ("DistilBertForTokenClassification", "token-classification"),
         ("DistilBertForMultipleChoice", "multiple-choice"),
     ],
 )
@@ -148,9 +147,8 @@ def test_the_number_of_layers_disagrees(tiny: Path, layers: int) -> None:
         ({"id2label": {"0": "a", "1": "b", "2": "a"}}, "'a' twice"),
         ({"id2label": {"0": "a", "1": "b", "2": " "}}, "must be a name"),
         ({"id2label": {"0": "a", "1": "b", "2": 7}}, "must be a name"),
-        ({"id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}}, "'LABEL_0'"),
         ({"id2label": []}, "id2label must map"),
-        ({"id2label": ...}, "'LABEL_0'"),
+        ({"id2label": ...}, "[num_labels, dim] is [2, 8]"),
         ({"num_labels": 5}, "num_labels is 5"),
         ({"problem_type": "ranking"}, "'ranking' is unknown"),
         ({"pad_token_id": 4}, "pad_token_id is 4"),

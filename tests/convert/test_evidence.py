@@ -81,7 +81,7 @@ def test_a_good_artifact(name: str, exports: Exports, yardstick: Yardstick) -> N
     assert 0 < measured.mean_abs_diff <= measured.max_abs_diff <= most
     assert measured.golden_diff <= measured.max_abs_diff
     assert measured.label_agreement >= (0.95 if precision == "int8" else 1.0)
-    assert measured.texts == len(EXAMPLES) + 1
+    assert measured.decisions == len(EXAMPLES) + 1
     assert measured.neighbour_diff <= 1e-4
     assert measured.score is not None
     assert measured.score.metric == "accuracy"
@@ -105,7 +105,7 @@ def test_without_answers_there_is_no_score(small: Checkpoint, exports: Exports) 
     assert yardstick.reference_score is None
     measured = measure(*artifact(exports, "onnx-fp32"), yardstick)
     assert measured.score is None
-    assert measured.texts == 3
+    assert measured.decisions == 3
 
 
 def test_an_artifact_that_takes_shorter_inputs_is_measured_as_it_is_served(
@@ -118,8 +118,8 @@ def test_an_artifact_that_takes_shorter_inputs_is_measured_as_it_is_served(
     assert measured.label_agreement == 1.0
     assert max(probe.length for probe in measured.probes) == 16
     windows = yardstick.logits_within(16)
-    assert np.abs(windows[-1] - yardstick.logits[-1]).max() > 1e-3  # the one long text
-    np.testing.assert_array_equal(yardstick.logits_within(64), yardstick.logits)
+    assert np.abs(windows[-1] - yardstick.reference.logits[-1]).max() > 1e-3  # the one long text
+    np.testing.assert_array_equal(yardstick.logits_within(64), yardstick.reference.logits)
 
 
 @pytest.mark.parametrize("harm", [ruin.scale_weights, ruin.zero_scales])

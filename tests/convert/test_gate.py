@@ -29,7 +29,7 @@ GOOD = Measurement(
     threads=1,
     details={},
     probes=(),
-    texts=1000,
+    decisions=1000,
     max_abs_diff=0.5,
     mean_abs_diff=0.01,
     label_agreement=0.975,
@@ -64,7 +64,7 @@ def test_the_last_bits_of_a_correlation_are_no_loss() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"label_agreement": 0.974}, ["97.40%", "1000 texts", "97.50%"]),
+        ({"label_agreement": 0.974}, ["97.40%", "1,000 decisions", "97.50%"]),
         ({"score": TaskScore("micro_f1", 0.8989, 0.91)}, ["micro_f1", "0.8989", "0.9100", "0.0111", "0.0100"]),
         ({"max_abs_diff": 0.51}, ["logit differs by 0.51", "0.5"]),
         ({"golden_diff": 1.5}, ["golden answers", "1.5"]),

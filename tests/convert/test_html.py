@@ -28,7 +28,7 @@ def measurement(**changes: Any) -> Measurement:
         threads=4,
         details={"providers": "CPUExecutionProvider"},
         probes=probes,
-        texts=872,
+        decisions=872,
         max_abs_diff=0.7126,
         mean_abs_diff=0.09598,
         label_agreement=860 / 872,

@@ -19,7 +19,7 @@ MEASURED = Measurement(
     threads=2,
     details={"providers": "CPUExecutionProvider"},
     probes=(Probe(length=2, padded_to=9, batch=2, max_abs_diff=1e-6),),
-    texts=872,
+    decisions=872,
     max_abs_diff=1e-5,
     mean_abs_diff=1e-6,
     label_agreement=1.0,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.bundle.schema import Requires, Shapes
 from edgebert.convert.exporters.base import INPUT_NAMES, Exported, ExportJob, TokenArrays
 from edgebert.convert.exporters.onnx import float32_model
@@ -41,8 +42,9 @@ def export(job: ExportJob, precision: str, directory: Path) -> Exported:
 def _quantize(model: Any, calibration: Sequence[TokenArrays]) -> Any:  # noqa: ANN401 (openvino has no types)
     # NNCF sends usage statistics through openvino-telemetry, unless this says that it runs in its own CI.
     os.environ["NNCF_CI"] = "1"
-    import nncf
-    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+    with hold_interrupt():
+        import nncf
+        from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
     nncf.set_log_level(logging.ERROR)
     return nncf.quantize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.bundle.schema import Requires, Shapes
 from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME, Exported, ExportJob
 from edgebert.convert.exporters.tflite_file import pack
@@ -41,7 +42,8 @@ def export(job: ExportJob, precision: str, directory: Path) -> Exported:
 
 
 def _convert(job: ExportJob, folder: Path) -> None:
-    import litert_torch
+    with hold_interrupt():
+        import litert_torch
 
     converter = litert_torch
     for length in job.buckets:
@@ -52,7 +54,8 @@ def _convert(job: ExportJob, folder: Path) -> None:
 
 
 def _quantize(float32: Path) -> bytes:
-    from ai_edge_quantizer import quantizer, recipe
+    with hold_interrupt():
+        from ai_edge_quantizer import quantizer, recipe
 
     job = quantizer.Quantizer(str(float32))
     job.load_quantization_recipe(recipe.dynamic_wi8_afp32())
