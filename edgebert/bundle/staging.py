@@ -15,6 +15,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from edgebert.bundle.interrupt import hold_interrupt
+
 
 class Staging:
     """One temporary folder, locked by this process until ``close``."""
@@ -38,10 +40,11 @@ class Staging:
 
     def close(self) -> None:
         """Removes the folder, after giving a replaced output back whose replacement did not arrive."""
-        _discard(self.root, self.out)
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        with hold_interrupt():
+            _discard(self.root, self.out)
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1
 
 
 def recover(out: Path) -> None:

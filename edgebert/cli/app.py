@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -77,7 +78,8 @@ def _run() -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _say("Interrupted", "nothing was written.")
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would only break the message
+        _say("Interrupted", "nothing is left half-written.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does: not an error. Nothing more can be printed, also at exit.

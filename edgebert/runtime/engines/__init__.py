@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from edgebert.bundle import Bundle
+from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.bundle.schema import Artifact
 from edgebert.devices.backends import Runtime, find_runtimes
 from edgebert.devices.machine import describe_machine
@@ -41,7 +42,8 @@ def build_engine(artifact: Artifact, files: list[Path], threads: int, runtime: R
         )
     module, name = ENGINES[artifact.backend].split(":")
     try:
-        factory = cast("EngineFactory", getattr(import_module(module), name))
+        with hold_interrupt():
+            factory = cast("EngineFactory", getattr(import_module(module), name))
         return factory(artifact, files, threads, runtime)
     except EdgebertError:
         raise

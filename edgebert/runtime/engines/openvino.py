@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.bundle.schema import Artifact, Shapes
 from edgebert.devices.backends import Runtime
 from edgebert.runtime.engines.base import EngineFacts, Tensors, cast_inputs, only_file
@@ -31,7 +32,8 @@ def import_openvino() -> ModuleType:
     else:
         sys.modules[name] = None  # type: ignore[assignment]  # the documented way to make an import fail
         try:
-            import openvino
+            with hold_interrupt():
+                import openvino
         finally:
             del sys.modules[name]
     return openvino  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.bundle.schema import Artifact, Shapes
 from edgebert.devices.backends import Runtime
 from edgebert.errors import BackendError
@@ -25,7 +26,8 @@ class TfliteEngine:
 
     def __init__(self, artifact: Artifact, files: list[Path], threads: int, runtime: Runtime) -> None:
         path = only_file(files, ".tflite", artifact.id)
-        module = import_module(runtime.module)
+        with hold_interrupt():
+            module = import_module(runtime.module)
         with warnings.catch_warnings():
             # tf.lite's deprecation notice, raised by older runtimes too.
             warnings.simplefilter("ignore")
