@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebert.bundle import BundleWriter
+from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.convert.builder import SCRATCH, Builder, GateOverrides
 from edgebert.convert.checkpoint import Checkpoint, load_checkpoint
 from edgebert.convert.conll import load_conll
@@ -113,7 +114,7 @@ def convert(
 
 def _import_libraries() -> None:
     """Load the big libraries here, where what they print on import is dropped."""
-    with captured_output():
+    with captured_output(), hold_interrupt():
         import optimum.exporters.tasks  # noqa: F401
 
         # transformers loads the module of a class when it is first asked for, and with it the quantization packages.
