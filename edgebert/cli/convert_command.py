@@ -21,7 +21,7 @@ from edgebert.errors import ConversionError
     "-t", "--target", "targets", multiple=True, required=True,
     help="A device family, or the path of a folder with a target.toml. May be repeated.",
 )  # fmt: skip
-@click.option("--eval", "evaluation", type=Path, help="TSV, CSV or JSONL with right answers, for the task metric.")
+@click.option("--eval", "evaluation", type=Path, help="Right answers, for the task metric: TSV, CSV or JSONL; CoNLL columns for token classification.")
 @click.option("--text-column", help="Column of the text in the evaluation file.")
 @click.option("--pair-column", help="Column of the second text of a pair.")
 @click.option("--label-column", help="Column of the right answer.")
