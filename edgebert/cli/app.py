@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import sys
@@ -30,6 +32,10 @@ EXIT_INTERRUPTED = 130
 EXIT_INTERNAL = 70
 
 
+class _ReaderGone(Exception):
+    """The reader of our output has gone, as ``head`` does."""
+
+
 class _LazyGroup(click.Group):
     """Lists the verbs without importing them: a device has not what ``convert`` needs."""
 
@@ -41,6 +47,12 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"edgebert.cli.{name}_command").command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGone from error  # click itself would end with exit code 1
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -61,19 +73,22 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and exit. Every error is one message on standard error, never a traceback."""
     warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold bytes that are not UTF-8, texts half of a surrogate pair.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(_run())
 
 
 def _run() -> int:
     try:
-        cli.main(prog_name="edgebert", standalone_mode=False)
+        # What a command exits with is returned here, not raised.
+        code = cli.main(prog_name="edgebert", standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except EdgebertError as error:
         _say("Error", error.message)
         if error.hint:
             _say("Hint", error.hint)
         return error.exit_code
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -81,22 +96,26 @@ def _run() -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would only break the message
         _say("Interrupted", "nothing is left half-written.")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone, as `head` does: not an error. Nothing more can be printed, also at exit.
+    except _ReaderGone:
+        # Not an error. Nothing more can be printed, also at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ImportError as error:
         return _missing(error)
     except OSError as error:
-        where = f"'{error.filename}': " if error.filename else ""
-        _say("Error", f"{where}{error.strerror or error}.")
+        _say("Error", f"{_where(error)}: {error.strerror or error}.")
         return 1
     except MemoryError:
         _say("Error", "there is not enough memory for this.")
         return 1
     except Exception as error:
         return _defect(error)
-    return 0
+
+
+def _where(error: OSError) -> str:
+    if error.filename:
+        return f"'{os.fsdecode(error.filename)}'"
+    return "Cannot write the output" if error.errno == errno.ENOSPC else "The system refused"
 
 
 def _missing(error: ImportError) -> int:

@@ -18,23 +18,43 @@ from edgebert.errors import ConversionError
 @click.argument("checkpoint")
 @click.option("-o", "--out", type=options.BUNDLE, required=True, help="The bundle to write, e.g. sst2.edgebert.")
 @click.option(
-    "-t", "--target", "targets", multiple=True, required=True,
-    help="A device family, or the path of a folder with a target.toml. May be repeated.",
+    "-t", "--target", "targets", multiple=True, required=True, metavar="TARGET",
+    help="A device family (see `edgebert targets`), or the path of a folder with a target.toml. May be repeated.",
 )  # fmt: skip
-@click.option("--eval", "evaluation", type=Path, help="Right answers, for the task metric: TSV, CSV or JSONL; CoNLL columns for token classification.")
-@click.option("--text-column", help="Column of the text in the evaluation file.")
-@click.option("--pair-column", help="Column of the second text of a pair.")
-@click.option("--label-column", help="Column of the right answer.")
-@click.option("--limit", type=click.IntRange(1), help="Use at most this many rows of the evaluation file.")
-@click.option("--calibration", type=Path, help="Texts like those to be served, one a line.  [default: a built-in set]")
-@click.option("--task", default="auto", show_default=True, help="The task; found from the checkpoint by default.")
+@click.option(
+    "--eval", "evaluation", type=click.Path(path_type=Path), metavar="FILE",
+    help="Right answers, for the task metric: TSV, CSV or JSONL; CoNLL columns for token classification.",
+)  # fmt: skip
+@click.option("--text-column", metavar="NAME", help="Column of the text in the evaluation file.  [default: found]")
+@click.option("--pair-column", metavar="NAME", help="Column of the second text of a pair.  [default: found]")
+@click.option("--label-column", metavar="NAME", help="Column of the right answer.  [default: found]")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N",
+    help="Use at most this many rows of the evaluation file.  [default: all]",
+)  # fmt: skip
+@click.option(
+    "--calibration", type=click.Path(path_type=Path), metavar="FILE",
+    help="Texts like those to be served, one a line.  [default: a built-in set]",
+)  # fmt: skip
+@click.option(
+    "--task", default="auto", show_default=True, help="The task that the checkpoint must be for; auto takes any."
+)
 @click.option("--revision", help="Branch, tag or commit of a checkpoint on the Hugging Face hub.")
 @click.option("--allow-pickle", is_flag=True, help="Accept pytorch_model.bin, which may run code when it is loaded.")
 @click.option("--overwrite", is_flag=True, help="Replace an older bundle.")
 @click.option("--drop-failing", is_flag=True, help="Leave out artifacts that fail instead of failing.")
-@click.option("--min-label-agreement", type=click.FloatRange(0, 1), help="Gate: least share of equal labels.")
-@click.option("--max-metric-drop", type=click.FloatRange(0, 1), help="Gate: largest loss; 0.01 is one point.")
-@click.option("--max-logit-difference", type=click.FloatRange(0, min_open=True), help="Gate: in logits.")
+@click.option(
+    "--min-label-agreement", type=click.FloatRange(0, 1), metavar="X",
+    help="Gate: least share of labels equal to the checkpoint's.  [default: the target's]",
+)  # fmt: skip
+@click.option(
+    "--max-metric-drop", type=click.FloatRange(0, 1), metavar="X",
+    help="Gate: largest loss of the task metric; 0.01 is one point.  [default: the target's]",
+)  # fmt: skip
+@click.option(
+    "--max-logit-difference", type=click.FloatRange(0, min_open=True), metavar="X",
+    help="Gate: largest difference of a logit from the checkpoint's.  [default: the target's]",
+)  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @options.as_json
 def command(
@@ -63,6 +83,8 @@ def command(
     Every artifact that the targets ask for is built, run in its real backend, and compared with the float32
     checkpoint. If one is not good enough, nothing is written and the exit code is 3.
     """
+    if evaluation is None and (limit or text_column or pair_column or label_column):
+        raise click.UsageError("--limit and the columns are those of an evaluation file: give --eval as well.")
     from edgebert.convert.builder import GateOverrides
     from edgebert.convert.pipeline import EvalColumns, convert
     from edgebert.convert.report import Report

@@ -16,10 +16,12 @@ BUNDLE = click.Path(path_type=Path)
 def pins(command: Command) -> Command:
     """``--artifact``, ``--backend``, ``--precision``, ``--threads``: which artifact to run, and how."""
     for option in (
-        click.option("--threads", type=click.IntRange(1), help="Compute threads.  [default: one per physical core]"),
+        click.option(
+            "--threads", type=click.IntRange(1), metavar="N", help="Compute threads.  [default: one per physical core]"
+        ),
         click.option("--precision", help="Only artifacts of this precision, e.g. int8."),
         click.option("--backend", help="Only artifacts for this backend, e.g. onnx."),
-        click.option("--artifact", help="Run this artifact, e.g. onnx-int8."),
+        click.option("--artifact", metavar="ID", help="Run this artifact, e.g. onnx-int8."),
     ):
         command = option(command)
     return command

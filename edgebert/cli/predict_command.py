@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import sys
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
-from edgebert.cli import options
-from edgebert.errors import DataError
+from edgebert.cli import inputs, options
+from edgebert.errors import InputError
 
 _TRUNCATION = {"windows": False, "cut": True, "error": "error"}
+_INDEX = re.compile(r"inputs\[\d+\]: ")
 
 
 @click.command("predict")
 @click.argument("bundle", type=options.BUNDLE)
 @click.argument("texts", nargs=-1)
 @click.option(
-    "-f", "--file", "source", type=click.File("rb"),
+    "-f", "--file", "file", type=click.Path(path_type=Path), metavar="FILE",
     help="Read texts from a file, one a line, or JSONL (.jsonl); - is standard input.",
 )  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
-@click.option("--top-k", type=click.IntRange(1), help="Print the best K labels.  [default: the best one]")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True,
+    help="Label and score with a tab between, or JSON, one line per text.",
+)  # fmt: skip
+@click.option("--top-k", type=click.IntRange(1), metavar="K", help="Print the best K labels.  [default: the best one]")
 @click.option("--all", "everything", is_flag=True, help="Print every label.")
 @click.option(
     "--function", "function_to_apply", type=click.Choice(["sigmoid", "softmax", "none"]),
@@ -38,14 +43,17 @@ _TRUNCATION = {"windows": False, "cut": True, "error": "error"}
     "--truncation", type=click.Choice(list(_TRUNCATION)), default="windows", show_default=True,
     help="Text over the model's limit: read all of it in windows, cut it, or refuse it.",
 )  # fmt: skip
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=8, show_default=True, metavar="N",
+    help="How many texts run together at most.",
+)  # fmt: skip
 @click.option("--strict", is_flag=True, help="Fail when the best artifact fails, instead of using the next.")
 @click.option("--explain", is_flag=True, help="Tell on standard error which artifact runs, and why.")
 @options.pins
 def command(
     bundle: Path,
     texts: tuple[str, ...],
-    source: IO[bytes] | None,
+    file: Path | None,
     form: str,
     top_k: int | None,
     everything: bool,
@@ -62,12 +70,12 @@ def command(
 ) -> None:
     """Answer TEXTS, or the lines of a file or of standard input, with the best artifact that works here.
 
-    A line of JSONL is a text in quotes or an object with "text" and, for a pair, "text_pair". Any number of lines is
-    answered in constant memory.
+    Every line gets an answer, also an empty one. A line of JSONL is a text in quotes, or an object with "text" and,
+    for a pair, "text_pair". Any number of lines is answered in constant memory.
     """
     from edgebert.runtime import load
 
-    if texts and source:
+    if texts and file:
         raise click.UsageError("Give texts or --file, not both.")
     if top_k and everything:
         raise click.UsageError("Give --top-k or --all, not both.")
@@ -78,11 +86,23 @@ def command(
         chosen["function_to_apply"] = function_to_apply
     if aggregation_strategy:
         chosen["aggregation_strategy"] = aggregation_strategy
-    with load(bundle, artifact=artifact, backend=backend, precision=precision, threads=threads, strict=strict) as model:
+    with contextlib.ExitStack() as stack:
+        source = inputs.Arguments(texts) if texts else inputs.open_lines(file, stack)
+        model = stack.enter_context(
+            load(bundle, artifact=artifact, backend=backend, precision=precision, threads=threads, strict=strict)
+        )
         if explain:
             click.echo(str(model.explain()), err=True)
-        inputs = iter(texts) if texts else _read(source or sys.stdin.buffer)
-        for result in model.stream(inputs, batch_size=batch_size, **chosen):
+        results = model.stream(source, batch_size=batch_size, **chosen)
+        while True:
+            try:
+                result = next(results)
+            except StopIteration:
+                return
+            except InputError as error:
+                # The input that was read last; what went before it has been answered.
+                reason = _INDEX.sub("", error.message)
+                raise InputError(f"{source.place}: {reason}", hint=error.hint) from error
             click.echo(json.dumps(result, ensure_ascii=False) if form == "jsonl" else _line(result))
 
 
@@ -97,26 +117,3 @@ def _fields(entry: dict[str, Any]) -> Iterator[str]:
         yield entry["word"]
     yield entry.get("label") or entry.get("entity_group") or entry["entity"]
     yield f"{entry['score']:.4f}"
-
-
-def _read(source: IO[bytes]) -> Iterator[object]:
-    jsonl = str(source.name).endswith(".jsonl")
-    for number, data in enumerate(source, start=1):
-        try:
-            line = data.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{source.name}, line {number}: not UTF-8 at byte {error.start + 1}.", hint="Save the file as UTF-8."
-            ) from error
-        yield _parse(line, str(source.name), number) if jsonl else line
-
-
-def _parse(line: str, name: str, number: int) -> object:
-    try:
-        value: object = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{name}, line {number}: not JSON ({error}).",
-            hint='A line is "a text" or {"text": "a text", "text_pair": "its pair"}.',
-        ) from error
-    return value

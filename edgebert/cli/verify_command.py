@@ -15,7 +15,9 @@ EXIT_FAILED = 4
 
 @click.command("verify")
 @click.argument("bundle", type=options.BUNDLE)
-@click.option("--threads", type=click.IntRange(1), help="Compute threads.  [default: one per physical core]")
+@click.option(
+    "--threads", type=click.IntRange(1), metavar="N", help="Compute threads.  [default: one per physical core]"
+)
 @options.as_json
 def command(bundle: Path, threads: int | None, as_json: bool) -> None:
     """Check BUNDLE on this machine: every hash, then every golden answer of every artifact that runs here.

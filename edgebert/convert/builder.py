@@ -6,6 +6,7 @@ import datetime
 import errno
 import os
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -45,7 +46,7 @@ from edgebert.convert.report import FAILED, PASSED, REFUSED, Evaluation, Outcome
 from edgebert.convert.target import ArtifactSpec, Target
 from edgebert.convert.texts import EvalSet
 from edgebert.devices import describe_machine
-from edgebert.errors import BackendError, EdgebertError, SelfTestError
+from edgebert.errors import BackendError, EdgebertError, InputError, SelfTestError
 from edgebert.runtime.tokenization import TextTokenizer
 
 _COMMON_TOOLS = ("numpy", "tokenizers", "torch", "transformers", "optimum", "safetensors")
@@ -58,6 +59,14 @@ class GateOverrides:
     min_label_agreement: float | None = None
     max_metric_drop: float | None = None
     max_logit_difference: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ``InputError`` for what no limit can be; with a NaN, everything would pass."""
+        for name, value in asdict(self).items():
+            most = sys.float_info.max if name == "max_logit_difference" else 1.0
+            if value is not None and not 0 <= value <= most:
+                allowed = "a number of at least 0" if most > 1 else "a number from 0 to 1"
+                raise InputError(f"{name}={value!r} is no limit for the gate.", hint=f"Give {allowed}.")
 
 
 SCRATCH = "scratch"

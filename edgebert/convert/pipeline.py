@@ -85,6 +85,7 @@ def convert(
     progress = progress or Silent()
     wanted = _load_targets(targets)
     out = Path(out)
+    _check_name(out)
     with BundleWriter(out, overwrite=overwrite) as writer:
         progress.stage("libraries")
         _import_libraries()
@@ -110,6 +111,16 @@ def convert(
         manifest = builder.manifest(report, command)
         writer.commit(manifest, check=_run_once)
     return report
+
+
+def _check_name(out: Path) -> None:
+    try:
+        str(out.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise OutputError(
+            f"Cannot write {str(out)!a}: the path is not UTF-8, and not every backend can open it.",
+            hint="Choose another name or folder.",
+        ) from error
 
 
 def _import_libraries() -> None:

@@ -67,11 +67,6 @@ def load(
             if strict:
                 raise
             verdicts.append(Verdict(candidate.artifact.id, FAILED, error.message))
-            warnings.warn(
-                f"Artifact {candidate.artifact.id} of {manifest.name} is passed over: {error.message}",
-                BackendFallbackWarning,
-                stacklevel=2,
-            )
             continue
         verdicts.append(Verdict(candidate.artifact.id, CHOSEN))
         verdicts += [
@@ -89,6 +84,10 @@ def load(
         max_length = min(manifest.tokenizer.max_length, candidate.artifact.shapes.max_length)
         try:
             tokenizer = TextTokenizer(tokenizer_json, max_length=max_length)
+            for verdict in verdicts:
+                if verdict.status == FAILED:
+                    message = f"Artifact {verdict.artifact} of {manifest.name} is passed over: {verdict.reason}"
+                    warnings.warn(message, BackendFallbackWarning, stacklevel=2)
         except BaseException:
             engine.close()
             raise
@@ -112,7 +111,10 @@ def _threads(candidate: Candidate, machine: Machine, threads: int | None) -> int
 def _nothing_works(name: str, candidates: list[Candidate], verdicts: list[Verdict]) -> SelectionError:
     listing = "".join(f"\n  {verdict.artifact}: {verdict.reason}" for verdict in verdicts)
     install = next((candidate.install for candidate in candidates if candidate.install), "")
-    return SelectionError(
-        f"No artifact of {name} works on this machine:{listing}\n",
-        hint=f"Install the backend of the best one: {install}" if install else "Convert for this machine's target.",
-    )
+    if install:
+        hint = f"Install the backend of the best one: {install}"
+    elif any(verdict.status == FAILED for verdict in verdicts):
+        hint = "Convert the checkpoint again, or copy the bundle again."
+    else:
+        hint = "Convert for this machine's target."
+    return SelectionError(f"No artifact of {name} works on this machine:{listing}\n", hint=hint)

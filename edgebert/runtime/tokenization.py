@@ -149,7 +149,8 @@ class TextTokenizer:
         if truncation == "error":
             raise InputError(
                 f"The input has {sum(counts) + _special(frame)} tokens; the limit is {self.max_length}.",
-                hint="Shorten it, or pass truncation=False for windows over the whole text, or True to cut it.",
+                hint="Shorten it, or have all of it read in windows (truncation=False, --truncation windows), "
+                "or have it cut (truncation=True, --truncation cut).",
             )
         if truncation is True:
             counts = [room] if pair is None else _longest_first(counts[0], counts[1], room)
@@ -161,7 +162,7 @@ class TextTokenizer:
             raise InputError(
                 f"Both texts of the pair are long ({counts[0]} and {counts[-1]} tokens; "
                 f"the limit for both together is {room}).",
-                hint="Shorten the shorter one to half the limit, or pass truncation=True to cut both.",
+                hint="Shorten the shorter one to half the limit, or have both cut (truncation=True, --truncation cut).",
             )
         return self.slide(texts, long, size=room - repeated, overlap=int((room - repeated) * OVERLAP))
 

@@ -37,6 +37,11 @@ class OnnxEngine:
         # Errors arrive as exceptions; below "fatal" they would be printed to stderr as well.
         options.log_severity_level = 4
         path = only_file(files, ".onnx", artifact.id)
+        if not _is_utf8(path):
+            raise BackendError(
+                f"ONNX Runtime cannot open {str(path)!a}, whose name is not UTF-8.",
+                hint="Move the bundle to a folder with a UTF-8 name.",
+            )
         self._session = onnxruntime.InferenceSession(str(path), options, providers=[_PROVIDER])
         providers = self._session.get_providers()
         if providers != [_PROVIDER]:
@@ -65,6 +70,14 @@ class OnnxEngine:
     def close(self) -> None:
         """See :meth:`edgebert.runtime.engines.base.Engine.close`."""
         del self._session
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _dtype(spec: onnxruntime.NodeArg, artifact: str) -> np.dtype[Any]:
