@@ -79,6 +79,9 @@ def stream(root: Path, path: str, sink: Callable[[memoryview], object], limit: i
                 sink(buffer[:count])
     except FileNotFoundError:
         raise fault(path, "is missing") from None
+    except PermissionError as error:
+        failure = fault(path, f"cannot be read ({error.strerror})")
+        raise IntegrityError(failure.message, hint="Check its permissions.") from error
     except OSError as error:
         raise fault(path, f"cannot be read ({error.strerror})") from error
     return FileRef(path, size, digest.hexdigest())

@@ -16,6 +16,7 @@ _HINTS = {
     errno.EFBIG: "The file system or the process limit (ulimit -f) allows no file of this size: use another disk.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
     errno.ENOENT: "Create the folder first, or choose another.",
+    errno.EISDIR: "A folder has this name: give the name of a file.",
     errno.ENOTDIR: "Part of the path is a file: choose another path.",
 }
 FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -191,7 +191,8 @@ def _plain_files(root: Path) -> dict[str, os.stat_result]:
     try:
         found = disk.scan(root)
     except OSError as error:
-        raise IntegrityError(f"The bundle '{root}' cannot be read: {error}.", hint=disk.HINT) from error
+        place = error.filename if isinstance(error.filename, str) else root
+        raise IntegrityError(f"'{place}' cannot be read: {error.strerror}.", hint="Check its permissions.") from error
     for path in sorted(found):
         disk.check_plain(path, found[path])
     return found

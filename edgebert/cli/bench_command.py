@@ -10,7 +10,7 @@ from edgebert.cli import options
 
 
 @click.command("bench")
-@click.argument("bundle", type=options.BUNDLE)
+@click.argument("bundle", type=options.PATH)
 @click.option(
     "--artifact", "artifacts", multiple=True, metavar="ID", help="Measure this artifact only. May be repeated."
 )
@@ -28,11 +28,9 @@ from edgebert.cli import options
 @click.option(
     "--threads", type=click.IntRange(1), metavar="N", help="Compute threads.  [default: one per physical core]"
 )
-@click.option(
-    "--texts", type=click.Path(path_type=Path), metavar="FILE", help="Texts to measure throughput on, one a line."
-)
+@click.option("--texts", type=options.PATH, metavar="FILE", help="Texts to measure throughput on, one a line.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order in which artifacts alternate.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the JSON to this file as well.")
+@click.option("-o", "--out", type=options.PATH, help="Write the JSON to this file as well.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
 @options.as_json
 def command(

@@ -16,13 +16,13 @@ from edgebert.errors import ConversionError
 
 @click.command("convert")
 @click.argument("checkpoint")
-@click.option("-o", "--out", type=options.BUNDLE, required=True, help="The bundle to write, e.g. sst2.edgebert.")
+@click.option("-o", "--out", type=options.PATH, required=True, help="The bundle to write, e.g. sst2.edgebert.")
 @click.option(
     "-t", "--target", "targets", multiple=True, required=True, metavar="TARGET",
     help="A device family (see `edgebert targets`), or the path of a folder with a target.toml. May be repeated.",
 )  # fmt: skip
 @click.option(
-    "--eval", "evaluation", type=click.Path(path_type=Path), metavar="FILE",
+    "--eval", "evaluation", type=options.PATH, metavar="FILE",
     help="Right answers, for the task metric: TSV, CSV or JSONL; CoNLL columns for token classification.",
 )  # fmt: skip
 @click.option("--text-column", metavar="NAME", help="Column of the text in the evaluation file.  [default: found]")
@@ -33,7 +33,7 @@ from edgebert.errors import ConversionError
     help="Use at most this many rows of the evaluation file.  [default: all]",
 )  # fmt: skip
 @click.option(
-    "--calibration", type=click.Path(path_type=Path), metavar="FILE",
+    "--calibration", type=options.PATH, metavar="FILE",
     help="Texts like those to be served, one a line.  [default: a built-in set]",
 )  # fmt: skip
 @click.option(

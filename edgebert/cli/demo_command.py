@@ -21,7 +21,7 @@ _REPETITIONS = 20
 
 
 @click.command("demo")
-@click.option("-o", "--out", type=options.BUNDLE, help="Keep the bundle here.  [default: a temporary folder]")
+@click.option("-o", "--out", type=options.PATH, help="Keep the bundle here.  [default: a temporary folder]")
 def command(out: Path | None) -> None:
     """Run the main job on the embedded model: convert for every target, show the evidence, predict, benchmark."""
     from edgebert.assets import default_checkpoint

@@ -82,7 +82,9 @@ def open_lines(file: Path | None, stack: contextlib.ExitStack) -> Lines:
         try:
             return Lines(stack.enter_context(file.open("rb")), str(file))
         except OSError as error:
-            raise DataError(f"{file}: cannot be read ({error.strerror}).", hint="Check the path.") from error
+            raise DataError(
+                f"{file}: cannot be read ({error.strerror}).", hint="Check the path and its permissions."
+            ) from error
     if sys.stdin is None:
         raise DataError("Standard input is closed.", hint="Give texts, or --file.")
     if sys.stdin.isatty():

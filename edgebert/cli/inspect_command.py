@@ -13,7 +13,7 @@ from edgebert.cli.tables import megabytes, table
 
 
 @click.command("inspect")
-@click.argument("bundle", type=options.BUNDLE)
+@click.argument("bundle", type=options.PATH)
 @options.as_json
 def command(bundle: Path, as_json: bool) -> None:
     """Show what BUNDLE holds, without running it."""

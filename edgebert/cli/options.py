@@ -10,7 +10,8 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-BUNDLE = click.Path(path_type=Path)
+PATH = click.Path(path_type=Path, readable=False)
+"""Any path; whoever opens it tells what is wrong, and what to do about it."""
 
 
 def pins(command: Command) -> Command:

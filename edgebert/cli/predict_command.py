@@ -19,10 +19,10 @@ _INDEX = re.compile(r"inputs\[\d+\]: ")
 
 
 @click.command("predict")
-@click.argument("bundle", type=options.BUNDLE)
+@click.argument("bundle", type=options.PATH)
 @click.argument("texts", nargs=-1)
 @click.option(
-    "-f", "--file", "file", type=click.Path(path_type=Path), metavar="FILE",
+    "-f", "--file", "file", type=options.PATH, metavar="FILE",
     help="Read texts from a file, one a line, or JSONL (.jsonl); - is standard input.",
 )  # fmt: skip
 @click.option(

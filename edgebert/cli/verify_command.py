@@ -14,7 +14,7 @@ EXIT_FAILED = 4
 
 
 @click.command("verify")
-@click.argument("bundle", type=options.BUNDLE)
+@click.argument("bundle", type=options.PATH)
 @click.option(
     "--threads", type=click.IntRange(1), metavar="N", help="Compute threads.  [default: one per physical core]"
 )

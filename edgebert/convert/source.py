@@ -59,7 +59,9 @@ class HashingFile:
             try:
                 count = self._stream.readinto(view[filled:])
             except OSError as error:
-                raise CheckpointError(f"{self.name}: cannot be read ({error.strerror or error}).") from error
+                raise CheckpointError(
+                    f"{self.name}: cannot be read ({error.strerror or error}).", hint="Check the disk and the file."
+                ) from error
             if not count:
                 raise CheckpointError(f"{self.name}: the file ended while it was read; did something replace it?")
             filled += count
@@ -79,27 +81,33 @@ class SourceDirectory:
     digests: dict[str, str] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
-        """Whether the directory holds a file of this name. Raises ``CheckpointError`` for a link that leads nowhere."""
+        """Whether the directory holds a file of this name. Raises ``CheckpointError`` where that cannot be told."""
         path = self.path / name
-        if path.is_symlink() and not path.exists():
-            raise self.error(
-                name,
-                f"is a symbolic link to {str(path.readlink())!r}, which is not there.",
-                "Copy the checkpoint with the files that its links lead to (cp -rL).",
-            )
-        return path.is_file()
+        try:
+            if path.is_symlink() and not path.exists():
+                raise self.error(
+                    name,
+                    f"is a symbolic link to {str(path.readlink())!r}, which is not there.",
+                    "Copy the checkpoint with the files that its links lead to (cp -rL).",
+                )
+            return path.is_file()
+        except OSError as error:
+            raise self._unreadable(name, error) from error
 
     def error(self, name: str, message: str, hint: str = "") -> CheckpointError:
         """An error about one file of the checkpoint."""
         hint = hint or "Correct it, or save the checkpoint again with `save_pretrained(...)`."
         return CheckpointError(f"{self.path / name}: {message}", hint=hint)
 
+    def _unreadable(self, name: str, error: OSError) -> CheckpointError:
+        return self.error(name, f"cannot be read ({error.strerror or error}).", "Check the path and its permissions.")
+
     def open(self, name: str) -> BufferedReader:
         """The file, open for reading. Raises ``CheckpointError`` when that fails."""
         try:
             return (self.path / name).open("rb")
         except OSError as error:
-            raise self.error(name, f"cannot be read ({error.strerror or error}).") from error
+            raise self._unreadable(name, error) from error
 
     def read(self, name: str) -> bytes:
         """The whole file. Raises ``CheckpointError`` when it cannot be read or is a Git LFS pointer."""
@@ -107,7 +115,7 @@ class SourceDirectory:
             try:
                 data = stream.read()
             except OSError as error:
-                raise self.error(name, f"cannot be read ({error.strerror or error}).") from error
+                raise self._unreadable(name, error) from error
         self.refuse_lfs_pointer(name, data)
         self.digests[name] = hashlib.sha256(data).hexdigest()
         return data
@@ -204,4 +212,6 @@ def _download(name: str, revision: str | None, files: list[str]) -> Path:
             hint="Give a local directory, or try again with a network and without HF_HUB_OFFLINE.",
         ) from error
     except Exception as error:  # the client lets errors of its own and of its HTTP library through
-        raise CheckpointError(f"{wanted}: the download from the hub failed: {error}") from error
+        raise CheckpointError(
+            f"{wanted}: the download from the hub failed: {error}", hint="Try again, or give a local directory."
+        ) from error

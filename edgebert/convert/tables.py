@@ -60,7 +60,7 @@ def read_text(path: str | Path) -> TextFile:
         data = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path}: cannot be read ({reason}).", hint="Check the path.") from error
+        raise DataError(f"{path}: cannot be read ({reason}).", hint="Check the path and its permissions.") from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
