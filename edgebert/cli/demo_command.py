@@ -15,7 +15,7 @@ from edgebert.cli.progress import progress
 _TEXTS = (
     "A charming and often affecting journey.",
     "It is dull, slow and far too long.",
-    "Not bad at all, I would watch it again.",
+    "A moving story, and a wonderful cast.",
 )
 _REPETITIONS = 20
 
