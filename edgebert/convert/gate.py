@@ -75,6 +75,12 @@ def judge(measured: Measurement, limits: GateLimits, precision: str, golden: Gol
             f"the golden answers are missed by {measured.golden_diff:.2g} logits: "
             f"a device could not tell the artifact from a broken one (limit {cap:.2g})"
         )
+    tolerance = self_test_tolerance(measured, precision, golden)
+    if measured.neighbour_diff > tolerance:
+        reasons.append(
+            f"padding or other texts in the batch move a logit by {measured.neighbour_diff:.2g}, "
+            f"at most the self-test tolerance of {tolerance:.2g} is allowed"
+        )
     return reasons
 
 

@@ -68,6 +68,7 @@ def test_the_last_bits_of_a_correlation_are_no_loss() -> None:
         ({"score": TaskScore("micro_f1", 0.8989, 0.91)}, ["micro_f1", "0.8989", "0.9100", "0.0111", "0.0100"]),
         ({"max_abs_diff": 0.51}, ["logit differs by 0.51", "0.5"]),
         ({"golden_diff": 1.5}, ["golden answers", "1.5"]),
+        ({"neighbour_diff": 0.7}, ["move a logit by 0.7", "0.6"]),
     ],
 )
 def test_every_limit_trips_by_itself(change: dict[str, Any], said: list[str]) -> None:
