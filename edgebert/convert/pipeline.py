@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebert.bundle import BundleWriter
-from edgebert.bundle.interrupt import hold_interrupt
+from edgebert.bundle.interrupt import hold_interrupt, watch_interrupt
 from edgebert.convert.builder import SCRATCH, Builder, GateOverrides
 from edgebert.convert.checkpoint import Checkpoint, load_checkpoint
 from edgebert.convert.conll import load_conll
@@ -86,7 +86,7 @@ def convert(
     wanted = _load_targets(targets)
     out = Path(out)
     _check_name(out)
-    with BundleWriter(out, overwrite=overwrite) as writer:
+    with watch_interrupt() as stop_if_interrupted, BundleWriter(out, overwrite=overwrite) as writer:
         progress.stage("libraries")
         _import_libraries()
         progress.stage("checkpoint")
@@ -101,6 +101,7 @@ def convert(
         outcomes = []
         for spec in specs:
             outcome = builder.make(spec)
+            stop_if_interrupted()
             progress.finished(spec.id, outcome.status)
             outcomes.append(outcome)
         writer.remove(SCRATCH)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 
 import pytest
 
-from edgebert.bundle.interrupt import hold_interrupt
+from edgebert.bundle.interrupt import hold_interrupt, watch_interrupt
 
 
 def test_an_interrupt_takes_effect_at_the_end() -> None:
@@ -56,3 +57,22 @@ def test_other_threads_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert entered == [signal.default_int_handler]
+
+
+def test_an_interrupt_that_was_swallowed_is_noticed() -> None:
+    with watch_interrupt() as check:
+        check()
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("it takes effect at once")
+        with pytest.raises(KeyboardInterrupt):
+            check()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_that_was_held_back_and_then_swallowed_is_noticed() -> None:
+    with watch_interrupt() as check:
+        with contextlib.suppress(KeyboardInterrupt), hold_interrupt():
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            check()
