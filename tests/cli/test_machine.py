@@ -25,6 +25,13 @@ def test_doctor_without_a_backend(edgebert: Edgebert, monkeypatch: pytest.Monkey
     assert json.loads(edgebert("doctor", "--json").out)["usable"] is False
 
 
+def test_doctor_with_a_backend(edgebert: Edgebert) -> None:
+    result = edgebert("doctor")
+    assert result.code == 0
+    assert "onnx: onnxruntime" in result.out
+    assert json.loads(edgebert("doctor", "--json").out)["usable"] is True
+
+
 def test_targets(edgebert: Edgebert, tmp_path: Path) -> None:
     assert "did you mean 'intel-cpu'" in edgebert("targets", "intel-gpu").refusal()
     (tmp_path / "board").mkdir()
