@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgebert.bundle import Golden
-from edgebert.bundle.schema import Artifact, Requires, Shapes, Task
+from edgebert.bundle.schema import Artifact, Shapes, Task
 from edgebert.convert import metrics
 from edgebert.convert.entities import entity_f1
 from edgebert.convert.exporters.base import INPUT_NAMES, OUTPUT_NAME
 from edgebert.convert.graph import run_graph
 from edgebert.convert.probes import pad, probe_lengths, texts_of_length
-from edgebert.devices import Runtime, describe_machine, find_runtimes, version_at_least
+from edgebert.devices import describe_machine, find_runtimes
 from edgebert.errors import BackendError, SelfTestError
 from edgebert.runtime.batching import BatchRunner, run_windows
 from edgebert.runtime.engines import Engine, build_engine
 from edgebert.runtime.engines.base import Tensors, run_engine
+from edgebert.runtime.selection import judge
 from edgebert.runtime.selftest import self_test
 from edgebert.runtime.shapes import bucket_for
 from edgebert.runtime.tasks import Result, open_task
@@ -196,31 +197,15 @@ def measure(artifact: Artifact, files: list[Path], yardstick: Yardstick) -> Meas
         BackendError: the backend is not installed here, or fails.
         SelfTestError: an output is not finite.
     """
-    runtime = find_runtime(artifact.backend, artifact.requires)
-    engine = build_engine(artifact, files, describe_machine().physical_cores, runtime)
+    machine = describe_machine()
+    candidate = judge(artifact, None, machine, find_runtimes(artifact.backend))
+    if candidate.runtime is None:
+        raise BackendError(f"Artifact {artifact.id} cannot run here: {candidate.reason}.", hint=candidate.install)
+    engine = build_engine(artifact, files, machine.physical_cores, candidate.runtime)
     try:
         return _measure(engine, artifact, yardstick)
     finally:
         engine.close()
-
-
-def find_runtime(backend: str, requires: Requires) -> Runtime:
-    """The first installed runtime that may run the artifact.
-
-    Raises:
-        BackendError: there is none; the message says why and how to install one.
-    """
-    known = [runtime for runtime in find_runtimes(backend) if runtime.distribution in requires.runtimes]
-    for runtime in known:
-        minimum = requires.runtimes[runtime.distribution]
-        if runtime.problem is None and runtime.version and version_at_least(runtime.version, minimum):
-            return runtime
-    needs = " or ".join(f"{name} >= {version}" for name, version in requires.runtimes.items())
-    problems = "; ".join(runtime.problem for runtime in known if runtime.problem) or "the installed version is older"
-    raise BackendError(
-        f"No runtime for {backend} artifacts is usable here ({needs} is needed): {problems}.",
-        hint=known[0].install if known else "",
-    )
 
 
 def _measure(engine: Engine, artifact: Artifact, yardstick: Yardstick) -> Measurement:

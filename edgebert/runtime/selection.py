@@ -59,7 +59,7 @@ def rank(
     _check_pin("backend", backend, [a.backend for a in manifest.artifacts])
     _check_pin("precision", precision, [a.precision for a in manifest.artifacts])
     candidates = [
-        _judge(item, profile, machine, runtimes)
+        judge(item, profile, machine, runtimes)
         for item, profile in _order(manifest, machine)
         if artifact in (None, item.id) and backend in (None, item.backend) and precision in (None, item.precision)
     ]
@@ -105,7 +105,8 @@ def _specificity(profile: Profile) -> tuple[bool, bool]:
     return profile.vendor is not None, bool(profile.architectures)
 
 
-def _judge(artifact: Artifact, profile: Profile | None, machine: Machine, runtimes: Sequence[Runtime]) -> Candidate:
+def judge(artifact: Artifact, profile: Profile | None, machine: Machine, runtimes: Sequence[Runtime]) -> Candidate:
+    """Whether a machine can run an artifact, and with which of the known ``runtimes``: the first one allowed."""
     requires = artifact.requires
     reason = _missing_hardware(requires, machine)
     if reason is None and artifact.backend not in ENGINES:

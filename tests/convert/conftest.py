@@ -81,7 +81,7 @@ def exports(small: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Expo
 def open_artifact(exports: Exports) -> Callable[..., Any]:
     """Opens an artifact of the small checkpoint, or other files in its place, in its real engine."""
     from edgebert.bundle.schema import Artifact, Headline
-    from edgebert.convert.evidence import find_runtime
+    from edgebert.devices import find_runtimes
     from edgebert.runtime.engines import build_engine
 
     def open_(artifact: str, folder: Path | None = None) -> Any:
@@ -99,6 +99,6 @@ def open_artifact(exports: Exports) -> Callable[..., Any]:
             evidence=Headline(0.0, 0.0),
         )
         files = sorted((folder or exported_to).iterdir())
-        return build_engine(described, files, 1, find_runtime(backend, exported.requires))
+        return build_engine(described, files, 1, find_runtimes(backend)[0])
 
     return open_

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from edgebert.bundle.schema import Artifact, Headline, Requires, Shapes  # noqa: E402
 from edgebert.convert.checkpoint import Checkpoint  # noqa: E402
-from edgebert.convert.evidence import Yardstick, find_runtime, make_yardstick, measure  # noqa: E402
+from edgebert.convert.evidence import Yardstick, make_yardstick, measure  # noqa: E402
 from edgebert.convert.graph import run_graph  # noqa: E402
 from edgebert.convert.probes import golden_inputs, probe_lengths  # noqa: E402
 from edgebert.devices import Runtime  # noqa: E402
@@ -238,12 +238,13 @@ def test_a_file_that_the_backend_refuses(yardstick: Yardstick, tmp_path: Path) -
     ("runtime", "said"),
     [
         (Runtime("tflite", "ai-edge-litert", "m", None, "not installed", "pip install it"), "not installed"),
-        (Runtime("tflite", "ai-edge-litert", "m", "1.0", None, "pip install it"), "the installed version is older"),
+        (Runtime("tflite", "ai-edge-litert", "m", "1.0", None, "pip install it"), "1.0: too old"),
     ],
 )
-def test_no_runtime(runtime: Runtime, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_runtime(runtime: Runtime, said: str, yardstick: Yardstick, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgebert.convert.evidence.find_runtimes", lambda backend: [runtime])
     with pytest.raises(BackendError, match=said) as caught:
-        find_runtime("tflite", Requires((), (), {"ai-edge-litert": "2.0"}))
+        requires = Requires((), (), {"ai-edge-litert": "2.0"})
+        measure(replace(DESCRIBED, backend="tflite", requires=requires), [], yardstick)
     assert "ai-edge-litert >= 2.0" in caught.value.message
     assert caught.value.hint == "pip install it"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgebert.bundle import Golden, Shapes, open_bundle
 from edgebert.errors import BackendError, SelfTestError
-from edgebert.runtime.engines import Engine, EngineFacts, open_engine
+from edgebert.runtime.engines import Engine, EngineFacts
 from edgebert.runtime.guard import GuardedEngine
 from edgebert.runtime.selftest import self_test, self_test_bucket
 from tests.runtime import tiny
@@ -21,7 +21,7 @@ from tests.runtime import tiny
 @pytest.fixture(params=["onnx-fp32", "openvino-fp32", "tflite-fp32"])
 def engine(request: pytest.FixtureRequest, bundle_path: Path) -> Iterator[Engine]:
     bundle = open_bundle(bundle_path)
-    opened = open_engine(bundle.manifest.artifact(request.param), bundle, threads=1, distribution=None)
+    opened = tiny.open_engine(bundle, request.param, threads=1)
     yield opened
     opened.close()
 
@@ -102,7 +102,7 @@ def test_other_wrong_outputs_fail(engine: Engine, golden: Golden, change: Any) -
 
 def test_only_the_padded_batch_is_wrong(bundle_path: Path, golden: Golden) -> None:
     bundle = open_bundle(bundle_path)
-    engine = open_engine(bundle.manifest.artifact("onnx-fp32"), bundle, threads=1, distribution=None)
+    engine = tiny.open_engine(bundle, "onnx-fp32", threads=1)
 
     def ruin_batches(outputs: dict[str, Any]) -> dict[str, Any]:
         return scaled(outputs) if len(outputs["logits"]) > 1 else outputs
@@ -114,7 +114,7 @@ def test_only_the_padded_batch_is_wrong(bundle_path: Path, golden: Golden) -> No
 
 def test_a_bucket_without_a_golden_case_is_not_trusted(bundle_path: Path, checkpoint: tiny.Checkpoint) -> None:
     bundle = open_bundle(bundle_path)
-    engine = open_engine(bundle.manifest.artifact("tflite-fp32"), bundle, threads=1, distribution=None)
+    engine = tiny.open_engine(bundle, "tflite-fp32", threads=1)
     long = tiny.make_golden(checkpoint, ["the film is not very good"])
     assert self_test(engine, long, tiny.TOLERANCE, cases=2).lengths == (8,)
     longer = tiny.make_golden(checkpoint, ["the film is not very good, is it dull?"])
@@ -131,7 +131,7 @@ def inputs_of(length: int) -> dict[str, NDArray[Any]]:
 
 def test_a_single_ruined_bucket_never_answers(bundle_path: Path, golden: Golden) -> None:
     bundle = open_bundle(bundle_path)
-    engine = open_engine(bundle.manifest.artifact("tflite-fp32"), bundle, threads=1, distribution=None)
+    engine = tiny.open_engine(bundle, "tflite-fp32", threads=1)
     guarded = GuardedEngine(Spoilt(engine, 16, scaled), golden, tiny.TOLERANCE)
     for _ in range(2):
         with pytest.raises(SelfTestError, match="at 16 tokens"):
@@ -160,7 +160,7 @@ def test_the_guard_closes_once(engine: Engine, golden: Golden) -> None:
 
 def test_an_answer_that_is_not_finite_is_an_error(bundle_path: Path, golden: Golden) -> None:
     bundle = open_bundle(bundle_path)
-    engine = open_engine(bundle.manifest.artifact("onnx-fp32"), bundle, threads=1, distribution=None)
+    engine = tiny.open_engine(bundle, "onnx-fp32", threads=1)
     spoilt = Spoilt(engine, 60, lambda outputs: {"logits": outputs["logits"] * np.inf})
     guarded = GuardedEngine(spoilt, golden, tiny.TOLERANCE)
     with pytest.raises(BackendError, match="not finite"):

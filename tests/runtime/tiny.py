@@ -23,6 +23,7 @@ from transformers import (
 from edgebert.bundle import (
     FORMAT,
     Artifact,
+    Bundle,
     BundleWriter,
     Golden,
     Headline,
@@ -36,6 +37,8 @@ from edgebert.bundle import (
     Tokenizer,
     dump_golden,
 )
+from edgebert.devices import find_runtimes
+from edgebert.runtime.engines import Engine, build_engine
 
 torch.set_num_threads(1)  # these models are too small for more, and waiting threads would slow the engines down
 
@@ -241,3 +244,9 @@ def write_bundle(
         )
         writer.commit(manifest)
     return out
+
+
+def open_engine(bundle: Bundle, artifact_id: str, *, threads: int) -> Engine:
+    """An artifact's engine as it is, without the guard that `edgebert.load` puts around it."""
+    item = bundle.manifest.artifact(artifact_id)
+    return build_engine(item, [bundle.file(ref) for ref in item.files], threads, find_runtimes(item.backend)[0])

@@ -6,15 +6,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from edgebert.bundle import Bundle
 from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.bundle.schema import Artifact
-from edgebert.devices.backends import Runtime, find_runtimes
-from edgebert.devices.machine import describe_machine
+from edgebert.devices.backends import Runtime
 from edgebert.errors import BackendError, EdgebertError
 from edgebert.runtime.engines.base import Engine, EngineFactory, EngineFacts
 
-__all__ = ["ENGINES", "Engine", "EngineFacts", "build_engine", "open_engine"]
+__all__ = ["ENGINES", "Engine", "EngineFacts", "build_engine"]
 
 ENGINES = {
     "onnx": "edgebert.runtime.engines.onnx:OnnxEngine",
@@ -52,28 +50,3 @@ def build_engine(artifact: Artifact, files: list[Path], threads: int, runtime: R
             f"Artifact {artifact.id} cannot be opened with {runtime.distribution} {runtime.version}: {error}",
             hint="Run `edgebert doctor` to see which backends work on this machine.",
         ) from error
-
-
-def open_engine(artifact: Artifact, bundle: Bundle, *, threads: int | None, distribution: str | None) -> Engine:
-    """Open an artifact of a bundle, after checking the hashes of its files.
-
-    Args:
-        artifact: one of ``bundle.manifest.artifacts``.
-        bundle: the bundle that holds it.
-        threads: compute threads; ``None`` for one per physical core.
-        distribution: the installed distribution to use; ``None`` for the first usable one.
-
-    Raises:
-        BackendError: no such backend is usable on this machine, or it refuses the files.
-        IntegrityError: a file is not what the manifest says.
-    """
-    runtimes = [r for r in find_runtimes(artifact.backend) if distribution in (None, r.distribution)]
-    runtime = next((r for r in runtimes if r.problem is None), None)
-    if runtime is None:
-        wanted = distribution or artifact.backend
-        problem = runtimes[0].problem if runtimes else "EdgeBERT does not know it"
-        install = runtimes[0].install if runtimes else ""
-        raise BackendError(f"{wanted} cannot run artifact {artifact.id}: {problem}.", hint=install)
-    bundle.verify(artifact.files)
-    files = [bundle.file(ref) for ref in artifact.files]
-    return build_engine(artifact, files, threads or describe_machine().physical_cores, runtime)

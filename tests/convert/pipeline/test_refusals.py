@@ -169,5 +169,5 @@ def test_a_missing_conversion_library(
 
 def test_a_backend_that_is_not_installed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgebert.convert.evidence.find_runtimes", lambda backend: [])
-    with pytest.raises(ConversionError, match="No runtime for onnx artifacts is usable here"):
+    with pytest.raises(ConversionError, match="cannot run here: needs onnxruntime"):
         run()

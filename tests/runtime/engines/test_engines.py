@@ -13,8 +13,8 @@ import pytest
 
 from edgebert.bundle import open_bundle
 from edgebert.devices import find_runtimes
-from edgebert.errors import BackendError, IntegrityError
-from edgebert.runtime.engines import ENGINES, Engine, build_engine, open_engine
+from edgebert.errors import BackendError
+from edgebert.runtime.engines import ENGINES, Engine, build_engine
 from edgebert.runtime.engines.base import run_engine
 from tests.runtime import tiny
 
@@ -25,7 +25,7 @@ LENGTH = tiny.BUCKETS[0]
 @pytest.fixture(params=ARTIFACTS)
 def engine(request: pytest.FixtureRequest, bundle_path: Path) -> Iterator[Engine]:
     bundle = open_bundle(bundle_path)
-    opened = open_engine(bundle.manifest.artifact(request.param), bundle, threads=2, distribution=None)
+    opened = tiny.open_engine(bundle, request.param, threads=2)
     yield opened
     opened.close()
 
@@ -79,7 +79,7 @@ def test_a_failure_of_the_backend_is_a_backend_error(engine: Engine) -> None:
 
 def test_a_length_that_is_no_bucket_is_refused(bundle_path: Path) -> None:
     bundle = open_bundle(bundle_path)
-    engine = open_engine(bundle.manifest.artifact("tflite-fp32"), bundle, threads=1, distribution=None)
+    engine = tiny.open_engine(bundle, "tflite-fp32", threads=1)
     ones = np.ones((1, 9), np.int32)
     with pytest.raises(BackendError, match=r"8, 16, 64 tokens.*\(1, 9\)"):
         engine.run({"input_ids": ones, "attention_mask": ones})
@@ -108,22 +108,6 @@ def test_missing_signatures_are_named(bundle_path: Path) -> None:
     [runtime, *_] = find_runtimes("tflite")
     with pytest.raises(BackendError, match="lacks the signatures length_32"):
         build_engine(wider, [bundle.file(ref) for ref in item.files], 1, runtime)
-
-
-def test_altered_files_are_not_opened(checkpoint: tiny.Checkpoint, tmp_path: Path) -> None:
-    onnx = tiny.onnx_bytes(checkpoint)
-    path = tiny.write_bundle(tmp_path / "b", checkpoint, [(tiny.artifact("onnx-fp32"), {"model.onnx": onnx})])
-    bundle = open_bundle(path)
-    [ref] = bundle.manifest.artifacts[0].files
-    (path / ref.path).write_bytes(onnx[:-1] + bytes([onnx[-1] ^ 1]))
-    with pytest.raises(IntegrityError, match=r"model\.onnx"):
-        open_engine(bundle.manifest.artifacts[0], bundle, threads=1, distribution=None)
-
-
-def test_an_unknown_distribution_is_refused(bundle_path: Path) -> None:
-    bundle = open_bundle(bundle_path)
-    with pytest.raises(BackendError, match="onnxruntime-abacus cannot run artifact onnx-fp32"):
-        open_engine(bundle.manifest.artifact("onnx-fp32"), bundle, threads=1, distribution="onnxruntime-abacus")
 
 
 def test_every_backend_with_an_engine_is_known_to_devices() -> None:
