@@ -25,6 +25,7 @@ _VERBS = {
     "bench": "Measure a bundle on this machine.",
     "doctor": "Tell what this machine can run, and what is missing.",
     "targets": "List the device families, or show one.",
+    "wheelhouse": "Fill a folder from which a device without network installs EdgeBERT.",
     "demo": "Convert, verify, use and measure the embedded model.",
 }
 
