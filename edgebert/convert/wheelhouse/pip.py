@@ -15,6 +15,7 @@ from edgebert.errors import OutputError
 
 _NO_MATCH = re.compile(r"ERROR: No matching distribution found for (.+)")
 _BROKEN = re.compile(r"Retrying .* after connection broken by (.*): /")
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 class NoWheel(Exception):
@@ -48,7 +49,7 @@ class Pip:
 
         Raises:
             NoWheel: no index has a wheel for one of the requirements.
-            OutputError: no index can be reached, the disk is full, or anything else; the message has pip's last line.
+            OutputError: no index can be reached, the disk is full, or anything else; the message has pip's words.
         """
         command = [sys.executable, "-m", "pip", verb, "--quiet", "--disable-pip-version-check", "--no-input"]
         done = subprocess.run(
@@ -66,15 +67,16 @@ class Pip:
         if os.strerror(errno.ENOSPC) in said:
             return output_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), self._scratch)
         if broken := _BROKEN.search(said):
-            reason = broken[1].rpartition(": ")[2].strip("'\")")
+            reason = _ERRNO.sub("", broken[1].rpartition(": ")[2].strip("'\")"))
             return OutputError(
                 f"The wheels cannot be downloaded: pip reaches no package index ({reason}).",
                 hint="Check the network and pip's settings (pip config list), then try again.",
             )
         if unmatched := _NO_MATCH.search(said):
             return NoWheel(unmatched[1].strip())
-        lines = [line for line in said.splitlines() if line.strip() and not line.startswith("WARNING")]
+        lines = [line for line in said.splitlines() if line.strip() and not line.startswith("WARNING")] or ["no reason"]
+        errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
         return OutputError(
-            f"pip {verb} fails: {lines[-1].removeprefix('ERROR: ') if lines else 'it says nothing'}",
+            f"pip {verb} fails: {(errors[:1] or lines[-1:])[0]}",
             hint="Check pip's settings (pip config list) and the packages that it names, then try again.",
         )

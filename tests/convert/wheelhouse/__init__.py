@@ -1,0 +1,1 @@
+"""The wheelhouse, filled from a folder of tiny wheels instead of an index."""
