@@ -30,11 +30,12 @@ TARGET_FILE = "target.toml"
 PRECISIONS: Mapping[str, tuple[str, ...]] = {
     "onnx": ("fp32", "int8"),
     "openvino": ("fp16", "int8"),
-    "tflite": ("fp32", "int8"),
+    "tflite": ("fp32", "fp16", "int8"),
+    "tensorrt": ("fp32", "fp16", "int8"),
 }
 """Backend -> the precisions that the converter builds for it."""
 
-STATIC_SHAPES = ("tflite",)
+STATIC_SHAPES = ("tflite", "tensorrt")
 """Backends whose artifacts have fixed input lengths, and so need buckets."""
 
 ACCELERATORS = ("cuda",)
@@ -97,7 +98,8 @@ class Target:
 
     ``artifacts`` stand in the order in which a device prefers them. ``buckets`` are input lengths in tokens,
     ascending; empty when no artifact needs them. ``threads`` is ``None`` for one per physical core. ``install`` are
-    the lines that install the runtime there. ``gates`` maps each precision of ``artifacts`` to its limits.
+    the lines that install the runtime there. ``workspace_mb`` is the memory that a TensorRT kernel may use beside
+    weights and activations, in 10^6 bytes, ``None`` when no artifact is for TensorRT. ``gates`` maps each precision of ``artifacts`` to its limits.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Target:
     buckets: tuple[int, ...]
     threads: int | None
     install: tuple[str, ...]
+    workspace_mb: int | None
     gates: Mapping[str, GateLimits]
 
 
@@ -206,7 +209,7 @@ def _parse(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def _target(top: TargetField) -> Target:
-    keys = top.table(["name", "title", "device", "artifact", "runtime", "gate"], ["shapes"])
+    keys = top.table(["name", "title", "device", "artifact", "runtime", "gate"], ["shapes", "tensorrt"])
     if not isinstance(keys["name"].value, str) or not _NAME.fullmatch(keys["name"].value):
         raise keys["name"].fault("is not a target's name", "lower-case letters, digits and hyphens, as in 'my-board'")
     artifacts = _artifacts(keys["artifact"])
@@ -219,6 +222,7 @@ def _target(top: TargetField) -> Target:
         buckets=_buckets(top, keys.get("shapes"), artifacts),
         threads=runtime["threads"].integer(1, _MAX_THREADS) if "threads" in runtime else None,
         install=_install(runtime["install"]),
+        workspace_mb=_workspace(top, keys.get("tensorrt"), artifacts),
         gates=_gates(keys["gate"], artifacts),
     )
 
@@ -280,6 +284,18 @@ def _buckets(top: TargetField, field: TargetField | None, artifacts: tuple[Artif
             raise item.fault(f"{length} comes after {buckets[-1]}", allowed)
         buckets.append(length)
     return tuple(buckets)
+
+
+def _workspace(top: TargetField, field: TargetField | None, artifacts: tuple[ArtifactSpec, ...]) -> int | None:
+    plans = [artifact.id for artifact in artifacts if artifact.backend == "tensorrt"]
+    if field is None:
+        if plans:
+            allowed = "memory in 10^6 bytes, as in 1000"
+            raise top.fault(f"tensorrt.workspace_mb: the key is missing, and {plans[0]} needs it", allowed)
+        return None
+    if not plans:
+        raise field.fault("no artifact is for TensorRT, so nothing uses it", "[tensorrt] only with tensorrt")
+    return field.table(["workspace_mb"])["workspace_mb"].integer(1, 100_000_000)
 
 
 def _install(field: TargetField) -> tuple[str, ...]:

@@ -32,8 +32,8 @@ SIZES = {
     "n_heads": 4,
     "max_position_embeddings": 64,
 }
-PRECISIONS = {"onnx": ("fp32", "int8"), "openvino": ("fp16", "int8"), "tflite": ("fp32", "int8")}
-ALL_ARTIFACTS = tuple(f"{backend}-{precision}" for backend, both in PRECISIONS.items() for precision in both)
+PRECISIONS = {"onnx": ("fp32", "int8"), "openvino": ("fp16", "int8"), "tflite": ("fp32", "fp16", "int8")}
+ALL_ARTIFACTS = tuple(f"{backend}-{precision}" for backend, built in PRECISIONS.items() for precision in built)
 
 
 def random_model(

@@ -23,7 +23,7 @@ from tests.convert.mediapipe_python import ask, needs_mediapipe  # noqa: E402
 
 LENGTH = 16
 FUNCTIONS = ("softmax", "sigmoid", None)
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 @pytest.fixture(scope="module", params=PRECISIONS)

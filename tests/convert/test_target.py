@@ -157,7 +157,15 @@ def test_a_target_has_a_readme_that_says_what_was_not_verified(name):
 
 def test_the_three_first_targets_build_every_format():
     built = {item.id for name in ("x86-cpu", "intel-cpu", "arm64-linux") for item in load_target(name).artifacts}
-    assert built == {"onnx-fp32", "onnx-int8", "openvino-fp16", "openvino-int8", "tflite-fp32", "tflite-int8"}
+    assert built == {
+        "onnx-fp32",
+        "onnx-int8",
+        "openvino-fp16",
+        "openvino-int8",
+        "tflite-fp32",
+        "tflite-fp16",
+        "tflite-int8",
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -237,7 +245,7 @@ def test_what_may_be_left_out(tmp_path):
         ("artifact", [], ["artifact: is empty"]),
         ("artifact", {"backend": "onnx"}, ["artifact: is a table", "[[artifact]]"]),
         ("artifact.0.backend", "tensorrt", ["artifact[0].backend: 'tensorrt' is not", "onnx, openvino, tflite"]),
-        ("artifact.0.precision", "int4", ["artifact[0].precision: 'int4' is not", "fp32, int8"]),
+        ("artifact.0.precision", "int4", ["artifact[0].precision: 'int4' is not", "fp32, fp16, int8"]),
         ("artifact.1.precision", "fp16", ["artifact[1].precision: 'fp16' is not a precision that is built for onnx"]),
         ("artifact.1", {"backend": "tflite", "precision": "int8"}, ["artifact[1]: tflite-int8 stands there twice"]),
         ("shapes", ..., ["shapes.buckets: the key is missing, and tflite-int8 needs it"]),

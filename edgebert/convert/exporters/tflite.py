@@ -8,21 +8,25 @@ from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.bundle.schema import Requires, Shapes
 from edgebert.convert.exporters.base import Exported, ExportJob
 from edgebert.convert.exporters.tflite_file import pack
+from edgebert.convert.exporters.tflite_fp16 import store_as_float16
 from edgebert.convert.exporters.tflite_scales import spell_out_scales
 
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "fp16", "int8")
 TOOLS = ("torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert")
 
 MODEL_FILE = "model.tflite"
 
+_EITHER = Requires(architectures=(), isa=(), runtimes={"ai-edge-litert": "1.0", "tflite-runtime": "2.14"})
 _REQUIRES = {
-    "fp32": Requires(architectures=(), isa=(), runtimes={"ai-edge-litert": "1.0", "tflite-runtime": "2.14"}),
+    "fp32": _EITHER,
+    "fp16": _EITHER,
     # Right in tflite-runtime 2.14 too, but not the same: its kernels round otherwise, which turns a label in 400, and
     # the evidence is measured in ai-edge-litert.
     "int8": Requires(architectures=(), isa=(), runtimes={"ai-edge-litert": "1.0"}),
 }
 _QUANTIZATION = {
     "fp32": "none: float32 weights and arithmetic",
+    "fp16": "weights stored as float16; arithmetic float32",
     "int8": (
         "weights int8, one scale per output channel; activations int8, one scale per token found at run time; "
         "embedding table int8, one scale per row; position table, attention and normalisation float32"
@@ -36,8 +40,8 @@ def export(job: ExportJob, precision: str, directory: Path) -> Exported:
     Its inputs are int32 [1, n], and [1, 1] for ``positions``.
     """
     float32 = job.intermediate("tflite", lambda folder: _convert(job, folder)) / MODEL_FILE
-    model = float32.read_bytes() if precision == "fp32" else _quantize(float32)
-    edit = spell_out_scales if precision == "int8" else None
+    model = _quantize(float32) if precision == "int8" else float32.read_bytes()
+    edit = {"fp16": store_as_float16, "int8": spell_out_scales}.get(precision)
     (directory / MODEL_FILE).write_bytes(pack(model, output_names=job.graph.outputs, edit=edit))
     return Exported(Shapes("buckets", job.buckets[-1], job.buckets), _REQUIRES[precision], _QUANTIZATION[precision])
 
