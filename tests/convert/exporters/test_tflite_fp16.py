@@ -79,7 +79,7 @@ def float32(exports: Exports) -> Path:
 
 @pytest.fixture(scope="module")
 def vocabulary(exports: Exports) -> int:
-    return int(exports.job.graph.module.encoder.words.shape[0])
+    return int(exports.job.graph.module.get_parameter("encoder.words").shape[0])
 
 
 def data_bytes(path: Path) -> int:
@@ -112,7 +112,7 @@ def test_the_bits_of_every_row_survive_the_lookup(float32: Path, tmp_path: Path,
     def plant(model: schema.ModelT) -> None:
         _, table = max(weights_of(model).items(), key=lambda item: len(item[1].data))
         values = np.array(table.data, np.uint8).view(np.float32)
-        values[: 4 * 8] = np.tile(np.float32([6e-8, -6e-8, 60000, -60000]), 8)
+        values[: 4 * 8] = np.tile(np.array([6e-8, -6e-8, 60000, -60000], np.float32), 8)
         table.data = values.view(np.uint8)
         round_weights(model)
 
@@ -145,6 +145,6 @@ def test_the_oldest_runtime_computes_the_same(exports: Exports, tmp_path: Path, 
     path = exports("tflite-fp16")[0] / "model.tflite"
     given = feeds(length, vocabulary)
     np.savez(tmp_path / "feeds.npz", **given)
-    arguments = [path, tmp_path / "feeds.npz", tmp_path / "logits.npy", f"length_{length}"]
-    subprocess.run([OLD_PYTHON, "-c", RUN_OLD, *arguments], check=True, capture_output=True)
+    files = [str(file) for file in (path, tmp_path / "feeds.npz", tmp_path / "logits.npy")]
+    subprocess.run([OLD_PYTHON, "-c", RUN_OLD, *files, f"length_{length}"], check=True, capture_output=True)
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), logits(path, given), rtol=0, atol=1e-4)
