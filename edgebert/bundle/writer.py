@@ -183,9 +183,13 @@ class BundleWriter:
             disk.check(self.staging, ref, lambda piece: None)
 
     def _sync(self, data: bytes) -> None:
+        # Whoever may read the bundle may read every file; some converters write theirs for their owner alone.
+        mode = self.staging.stat().st_mode & 0o666
         for path in disk.scan(self.staging):
             descriptor = os.open(self.staging / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
+                if os.fstat(descriptor).st_mode & 0o666 != mode:
+                    os.fchmod(descriptor, mode)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

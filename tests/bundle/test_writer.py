@@ -78,6 +78,19 @@ def test_exporters_write_into_staging_directly(out: Path) -> None:
 
 
 @pytest.mark.usefixtures("way")
+def test_every_file_may_be_read_by_whoever_may_read_the_bundle(out: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with BundleWriter(out) as writer:
+            manifest = fill(writer)
+            (writer.staging / "tokenizer.json").chmod(0o600)  # as onnx writes external data
+            writer.commit(manifest)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in out.rglob("*") if path.is_file()} == {0o640}
+    assert out.stat().st_mode & 0o777 == 0o750
+
+
 def test_replacing_a_bundle(out: Path) -> None:
     samples.write_bundle(out, name="old")
     samples.write_bundle(out, overwrite=True, name="new")
