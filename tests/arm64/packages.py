@@ -6,17 +6,22 @@ it changes nothing.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 class Unavailable(Exception):
     """Something from outside is missing: a tool, the network, a package. The message says what."""
 
 
-def fetch_packages(names: Sequence[str], architecture: str, folder: Path, *, dependencies: bool) -> None:
+def fetch_packages(
+    names: Sequence[str], architecture: str, folder: Path, *, dependencies: bool, suite: str | None = None
+) -> None:
     """Unpack packages for ``architecture`` (Debian's name of it) into ``folder``.
 
     Args:
@@ -24,6 +29,7 @@ def fetch_packages(names: Sequence[str], architecture: str, folder: Path, *, dep
         architecture: ``"arm64"``, ``"amd64"``, ...
         folder: what becomes the root that they are unpacked in.
         dependencies: whether all packages that they need come along.
+        suite: of Debian, on the system's own mirror; without one, the system's sources.
 
     Raises:
         Unavailable: there is no apt or dpkg, or a package cannot be had.
@@ -49,6 +55,9 @@ def fetch_packages(names: Sequence[str], architecture: str, folder: Path, *, dep
         "Dir::Cache": state,
         "Dir::Cache::archives": debs,
     }
+    if suite is not None:
+        settings |= {"Dir::Etc::SourceList": state / "suite.list", "Dir::Etc::SourceParts": "-"}
+        (state / "suite.list").write_text(f"deb [signed-by={_KEYRING}] {_mirror()} {suite} main\n")
     apt = ["apt-get", "-qq", "-y", *(f"-o{key}={value}" for key, value in settings.items())]
     updated = subprocess.run([*apt, "update"], capture_output=True, text=True)
     # Sources for other architectures alone may fail to update: whether it was enough shows below.
@@ -61,3 +70,12 @@ def fetch_packages(names: Sequence[str], architecture: str, folder: Path, *, dep
     for deb in sorted(debs.glob("*.deb")):
         subprocess.run(["dpkg-deb", "-x", deb, folder], check=True, capture_output=True)
     shutil.rmtree(state)
+
+
+def _mirror() -> str:
+    """Where the system, a Debian, has its packages from."""
+    asked = subprocess.run(["apt-get", "update", "--print-uris"], capture_output=True, text=True)
+    mirrors = re.findall(r"^'(\S+/debian)/dists/", asked.stdout, re.MULTILINE)
+    if not (mirrors and _KEYRING.is_file()):
+        raise Unavailable("the system's sources name no mirror of Debian")
+    return str(mirrors[0])

@@ -5,6 +5,8 @@ looks up absolute paths in the root first. What is downloaded is kept in ``$XDG_
 (``~/.cache``); delete that folder to fetch it again. By hand::
 
     python -m tests.arm64.root cortex-a72 program.py [ARGUMENT]...
+
+The emulator is ``$EDGEBERT_QEMU``, or that of the system, and for CPUs that it lacks a newer one of Debian's.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ _PACKAGES = ("python3", "libstdc++6")
 _EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")
 _EMULATOR_PACKAGES = ("qemu-user-static", "qemu-user")
 """Debian 12 has static binaries in the first, Debian 13 in the second."""
+_NEWER_SUITE = "trixie-backports"
+"""Where a newer emulator is, for CPUs that older ones lack: its static binary runs on older systems too."""
 _GLIBC = range(28, 16, -1)
 """Wheels for glibc 2.17 to 2.28: what boards with a distribution of the last seven years run."""
 _NO_DUMP = ("/bin/sh", "-c", 'ulimit -c 0; exec "$@"', "sh")
@@ -39,17 +43,17 @@ _SOURCES = ("edgebert", "targets", "setup.cfg", "pyproject.toml", "README.md", "
 
 
 class Board:
-    """An emulated board: a root, the wheel installed in it, and an emulator.
+    """An emulated board: a root, the wheel installed in it, and emulators.
 
     Args:
-        emulator: ``qemu-aarch64``.
+        emulators: ``qemu-aarch64`` of one version or more; the first that has a CPU runs it.
         root: where arm64 packages are unpacked.
         site: where wheels are installed.
         scratch: a folder for what belongs to one CPU.
     """
 
-    def __init__(self, emulator: Path, root: Path, site: Path, scratch: Path) -> None:
-        self.emulator = emulator
+    def __init__(self, emulators: Sequence[Path], root: Path, site: Path, scratch: Path) -> None:
+        self._emulators = tuple(emulators)
         self._root = root
         self._site = site
         self._scratch = scratch
@@ -63,16 +67,26 @@ class Board:
             if one.metadata["Name"] in distributions:
                 for top in {file.parts[0] for file in one.files or () if file.parts[0] not in ("..", "bin")}:
                     (site / top).symlink_to(self._site / top)
-        return Board(self.emulator, self._root, site, scratch)
+        return Board(self._emulators, self._root, site, scratch)
+
+    @property
+    def emulator(self) -> Path:
+        """The emulator that is preferred."""
+        return self._emulators[0]
 
     @functools.cached_property
     def cpus(self) -> frozenset[str]:
-        """The CPU models that the emulator has."""
-        listed = subprocess.run([self.emulator, "-cpu", "help"], capture_output=True, text=True)  # exits with 1
-        return frozenset(listed.stdout.split())
+        """The CPU models that the emulators have."""
+        return frozenset().union(*(_cpus_of(emulator) for emulator in self._emulators))
 
     def run(
-        self, cpu: str, arguments: Sequence[str | Path], *, stdin: str = "", topology: bool = True
+        self,
+        cpu: str,
+        arguments: Sequence[str | Path],
+        *,
+        stdin: str = "",
+        topology: bool = True,
+        emulator_options: Sequence[str | Path] = (),
     ) -> subprocess.CompletedProcess[str]:
         """Run the root's Python with ``arguments``; a crash is a negative ``returncode``, as of any process.
 
@@ -81,15 +95,24 @@ class Board:
             arguments: a program of the host and what it is given, or ``-m`` and a module.
             stdin: the program's standard input.
             topology: whether the kernel's lists of CPUs can be read, as they can on a board. XNNPACK needs them.
+            emulator_options: more options of the emulator, such as a plugin's.
         """
-        return self._python(cpu, self._root_of(cpu, topology), arguments, stdin)
+        return self._python(cpu, self._root_of(cpu, topology), arguments, stdin, emulator_options)
 
     def _python(
-        self, cpu: str, root: Path, arguments: Sequence[str | Path], stdin: str = ""
+        self,
+        cpu: str,
+        root: Path,
+        arguments: Sequence[str | Path],
+        stdin: str = "",
+        options: Sequence[str | Path] = (),
     ) -> subprocess.CompletedProcess[str]:
+        model = cpu.partition(",")[0]  # of "max,sme=off"
+        emulator = next((one for one in self._emulators if model in _cpus_of(one)), self.emulator)
         guest = ["-E", "PYTHONHOME=/usr", "-E", f"PYTHONPATH={self._site}"]
+        python = self._root / "usr/bin/python3"
         return subprocess.run(
-            [*_NO_DUMP, self.emulator, "-L", root, "-cpu", cpu, *guest, self._root / "usr/bin/python3", *arguments],
+            [*_NO_DUMP, emulator, "-L", root, "-cpu", cpu, *options, *guest, python, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
@@ -120,24 +143,45 @@ def build_board(scratch: Path) -> Board:
     """
     if sys.platform != "linux":
         raise Unavailable(f"the emulator runs programs of Linux on Linux, not on {sys.platform}")
-    emulator = _find_emulator()
+    emulators = find_emulators()
     packages = hashlib.sha256(repr((_PACKAGES, _os_release())).encode()).hexdigest()[:16]
     root = _cached(f"root-{packages}", lambda path: fetch_packages(_PACKAGES, "arm64", path, dependencies=True))
     version = (root / "usr/bin/python3").readlink().name.removeprefix("python")
     wheel = _build_wheel(scratch / "wheel")
-    return Board(emulator, root, _install(wheel, version, scratch / "site"), scratch)
+    return Board(emulators, root, _install(wheel, version, scratch / "site"), scratch)
 
 
-def _find_emulator() -> Path:
-    for name in _EMULATORS:
-        if found := shutil.which(name):
-            return Path(found)
+def find_emulators() -> list[Path]:
+    """``$EDGEBERT_QEMU`` alone; else the system's emulator, and a newer one where that lacks a CPU of the tests.
+
+    Raises:
+        Unavailable: there is none, and none can be fetched.
+    """
+    if named := os.environ.get("EDGEBERT_QEMU"):
+        if not os.access(named, os.X_OK):
+            raise FileNotFoundError(f"EDGEBERT_QEMU is {named!r}, which is no program")
+        return [Path(named).absolute()]
+    found = [Path(path) for name in _EMULATORS if (path := shutil.which(name))][:1] or [_fetch_emulator(None)]
+    if not cpus.PARTS.keys() <= _cpus_of(found[0]):
+        with suppress(Unavailable):  # then the tests of that CPU skip
+            found.append(_fetch_emulator(_NEWER_SUITE))
+    return found
+
+
+@functools.cache
+def _cpus_of(emulator: Path) -> frozenset[str]:
+    listed = subprocess.run([emulator, "-cpu", "help"], capture_output=True, text=True)  # some versions exit with 1
+    return frozenset(listed.stdout.split())
+
+
+def _fetch_emulator(suite: str | None) -> Path:
+    """The emulator of a suite of Debian, or of the system's sources."""
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
     def fetch(folder: Path) -> None:
-        for package in _EMULATOR_PACKAGES:
+        for package in _EMULATOR_PACKAGES if suite is None else _EMULATOR_PACKAGES[-1:]:
             unpacked = folder.with_name(package)
-            fetch_packages([package], architecture, unpacked, dependencies=False)
+            fetch_packages([package], architecture, unpacked, dependencies=False, suite=suite)
             for name in _EMULATORS:
                 if (path := unpacked / "usr/bin" / name).is_file():
                     folder.mkdir()
@@ -145,7 +189,7 @@ def _find_emulator() -> Path:
                     return
         raise Unavailable(f"neither the PATH nor the packages {', '.join(_EMULATOR_PACKAGES)} have {_EMULATORS[0]}")
 
-    return _cached(f"qemu-{architecture}-{_os_release()}", fetch) / _EMULATORS[0]
+    return _cached(f"qemu-{architecture}-{suite or _os_release()}", fetch) / _EMULATORS[0]
 
 
 def _os_release() -> str:
