@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,11 @@ from edgebert.bench.process import load_average
 from edgebert.bench.report import BenchmarkReport, Plan
 from edgebert.bench.summary import summarize
 from edgebert.bench.trial import BATCH_SIZE, WARMUP_RUNS, Job, Refusal, Trial
-from edgebert.bundle import Bundle, Manifest, open_bundle
+from edgebert.bundle import Manifest, open_bundle
 from edgebert.devices import Machine, describe_machine, find_runtimes
-from edgebert.devices.backends import installed_version
 from edgebert.errors import InputError, SelectionError
 from edgebert.runtime.selection import Candidate, rank
-from edgebert.runtime.tasks import open_task
+from edgebert.runtime.tasks import TaskHandler, open_task
 from edgebert.runtime.tokenization import TextTokenizer
 
 
@@ -76,7 +76,9 @@ def run_benchmark(
     if not runnable:
         raise _nothing_runs(opened.manifest.name, candidates)
     chosen = calibration_texts() if texts is None else _check_texts(texts)
-    inputs = _inputs(opened, candidates, lengths, chosen)
+    limit = _limit(opened.manifest, candidates, lengths)
+    tokenizer = TextTokenizer(opened.read(opened.manifest.tokenizer.file), max_length=limit)
+    inputs = _inputs(open_task(opened.manifest.task), tokenizer, lengths, chosen)
 
     rng = random.Random(seed)
     order = tuple(tuple(rng.sample(runnable, len(runnable))) for _ in range(rounds))
@@ -115,7 +117,7 @@ def run_benchmark(
         bundle_digest=opened.digest,
         created=created,
         machine=machine,
-        versions=_versions(),
+        versions=_versions(tokenizer),
         plan=Plan(
             lengths=tuple(inputs),
             repetitions=repetitions,
@@ -158,13 +160,10 @@ def _nothing_runs(name: str, candidates: Sequence[Candidate]) -> SelectionError:
     )
 
 
-def _inputs(
-    bundle: Bundle, candidates: Sequence[Candidate], lengths: Sequence[int], texts: Sequence[str]
-) -> dict[int, str]:
-    """Length in tokens -> a text that makes an input of that length, shortest first; ``texts`` are checked."""
+def _limit(manifest: Manifest, candidates: Sequence[Candidate], lengths: Sequence[int]) -> int:
+    """The longest input in tokens that all candidates take; ``lengths`` are checked against it."""
     if not lengths:
         raise InputError("lengths is empty.", hint="Give at least one length in tokens.")
-    manifest = bundle.manifest
     limits = [candidate.artifact.shapes.max_length for candidate in candidates if candidate.runtime is not None]
     limit = min(manifest.tokenizer.max_length, *limits)
     for length in lengths:
@@ -174,8 +173,13 @@ def _inputs(
                 f"A length of {length} tokens is above the limit of {limit} of {manifest.name}.",
                 hint=f"Use lengths of at most {limit}.",
             )
-    tokenizer = TextTokenizer(bundle.read(manifest.tokenizer.file), max_length=limit)
-    task = open_task(manifest.task)
+    return limit
+
+
+def _inputs(
+    task: TaskHandler[Any], tokenizer: TextTokenizer, lengths: Sequence[int], texts: Sequence[str]
+) -> dict[int, str]:
+    """Length in tokens -> a text that makes an input of that length, shortest first; ``texts`` are checked."""
     check_texts(task, tokenizer, texts)
     built_in = calibration_texts()
     return {length: text_of_length(task, tokenizer, built_in, length) for length in sorted(set(lengths))}
@@ -199,11 +203,11 @@ def _digest(texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def _versions(tokenizer: TextTokenizer) -> dict[str, str]:
     return {
         "edgebert": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "tokenizers": installed_version("tokenizers") or "unknown",
+        "tokenizers": tokenizer.runs_in.removeprefix("tokenizers "),  # else Python alone, and why
         "system": f"{platform.system()} {platform.release()}",
     }

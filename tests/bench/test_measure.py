@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import tokenizers
 from onnx import numpy_helper
 
 import edgebert
@@ -109,6 +110,15 @@ def test_built_in_texts_are_the_default(bundle_path: Path) -> None:
 
     plan = quick(bundle_path, artifacts=RUNNABLE[:1], texts=None).plan
     assert (plan.texts, plan.text_count) == ("built-in", len(calibration_texts()))
+
+
+def test_the_tokenizer_that_runs_is_told(
+    bundle_path: Path, report: BenchmarkReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert report.versions["tokenizers"] == tokenizers.__version__
+    monkeypatch.setattr("edgebert.runtime.tokenizer_reader.tokenizers", None)  # as where it cannot be imported
+    report = quick(bundle_path, artifacts=RUNNABLE[:1])
+    assert report.versions["tokenizers"].startswith("Python alone")
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGKILL"])
