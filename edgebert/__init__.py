@@ -25,6 +25,7 @@ from edgebert.errors import (
     OutputError,
     SelectionError,
     SelfTestError,
+    SlowBackendWarning,
     TargetError,
 )
 from edgebert.runtime import Explanation, Model, load
@@ -47,6 +48,7 @@ __all__ = [
     "OutputError",
     "SelectionError",
     "SelfTestError",
+    "SlowBackendWarning",
     "TargetError",
     "__version__",
     "load",

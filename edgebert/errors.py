@@ -18,6 +18,10 @@ The tree::
         ├── SelfTestError     an artifact runs and gives wrong answers
         └── SelectionError    no artifact of the bundle works on this device
 
+    UserWarning
+    ├── BackendFallbackWarning    a better artifact was passed over
+    └── SlowBackendWarning        the artifact that runs is slower than it could be
+
 Each class has a stable ``code`` (for logs and programs) and an ``exit_code`` (for the command line). Each error says
 what is wrong and why in its message, and what to do about it in its ``hint``.
 """
@@ -172,3 +176,7 @@ class SelectionError(BackendError):
 
 class BackendFallbackWarning(UserWarning):
     """A better artifact was passed over; the message says which and why."""
+
+
+class SlowBackendWarning(UserWarning):
+    """The artifact that runs gives right answers, slower than its backend does elsewhere; the message says why."""

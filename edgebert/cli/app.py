@@ -10,12 +10,13 @@ import sys
 import traceback
 import warnings
 from importlib import import_module
+from pathlib import Path
 from typing import TextIO
 
 import click
 
 from edgebert._version import __version__
-from edgebert.errors import BackendFallbackWarning, EdgebertError
+from edgebert.errors import BackendFallbackWarning, EdgebertError, SlowBackendWarning
 
 _VERBS = {
     "convert": "Convert a checkpoint into a bundle, and measure every artifact.",
@@ -28,6 +29,8 @@ _VERBS = {
     "wheelhouse": "Fill a folder from which a device without network installs EdgeBERT.",
     "demo": "Convert, verify, use and measure the embedded model.",
 }
+
+_RUNTIME = Path(__file__).parents[1] / "runtime"
 
 EXIT_INTERRUPTED = 130
 EXIT_INTERNAL = 70
@@ -148,5 +151,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    if issubclass(category, BackendFallbackWarning):
+    """Shows what EdgeBERT warns of, such as a target that is not in the vocabulary, and not what libraries do."""
+    told_by_task = category is UserWarning and Path(filename).is_relative_to(_RUNTIME)
+    if told_by_task or issubclass(category, (BackendFallbackWarning, SlowBackendWarning)):
         _say("Warning", str(message))

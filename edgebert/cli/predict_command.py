@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -102,7 +101,6 @@ def command(
         if explain:
             click.echo(str(model.explain()), err=True)
         source = inputs.Completed(source, companions, model.example("...")[0], model.task)
-        stack.enter_context(_told_warnings())
         results = _answers(model, source, batch_size, given)
         if vectors is not None:
             _write_vectors(model, results, vectors, vector_precision or "float32")
@@ -141,29 +139,3 @@ def _write_vectors(model: Model, results: Iterator[Any], path: Path, precision: 
     with vector_file(path, form.dtype, form.shape[1]) as append:
         for result in results:
             append(quantize_vectors(np.array([result], np.float32), precision))
-
-
-@contextlib.contextmanager
-def _told_warnings() -> Iterator[None]:
-    """Tell what a task warns of, such as a target that is not in the vocabulary."""
-    import edgebert.runtime
-
-    own = Path(edgebert.runtime.__file__).parent
-    with warnings.catch_warnings():
-        others = warnings.showwarning
-
-        def show(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
-            if category is UserWarning and Path(filename).is_relative_to(own):
-                click.echo(f"Warning: {message}", err=True)
-            else:
-                others(message, category, filename, lineno, file, line)
-
-        warnings.showwarning = show
-        yield

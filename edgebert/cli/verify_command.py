@@ -25,7 +25,8 @@ def command(bundle: Path, threads: int | None, as_json: bool) -> None:
     The exit code is 4 when an artifact fails, and 1 when the bundle is damaged or nothing runs here.
     """
     from edgebert.errors import SelectionError
-    from edgebert.runtime.verify import CANNOT_RUN, FAILED, Verification, verify
+    from edgebert.runtime.explanation import CANNOT_RUN, FAILED
+    from edgebert.runtime.verify import Verification, verify
 
     results: list[Verification] = []
     for result in verify(bundle, threads=threads):
@@ -51,4 +52,6 @@ def _line(result: object) -> str:
         line += f" in {result.runtime}"
     if result.max_abs_diff is not None:
         line += f", max |difference| {result.max_abs_diff:.2g} (tolerance {result.tolerance:.2g})"
-    return f"{line}: {result.reason}" if result.reason else line
+    if result.reason:
+        line += f": {result.reason}"
+    return f"{line}\n  warning: slow here: {result.slowdown}; run `edgebert doctor`" if result.slowdown else line

@@ -129,7 +129,7 @@ def _hidden_topology(machine: Machine, runtimes: tuple[Runtime, ...], root: Path
         Problem(
             f"{' and '.join(hidden)} cannot be read",
             "LiteRT then runs without XNNPACK, many times slower, and does not say so",
-            "let the container or sandbox read /sys/devices/system/cpu",
+            "let the container or sandbox read /sys/devices/system/cpu; then `edgebert verify` tells that XNNPACK runs",
         )
     ]
 

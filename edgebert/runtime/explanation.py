@@ -58,6 +58,7 @@ class Explanation:
             f"({facts.device}, threads {facts.threads}{details})",
             f"self-test: passed, max |difference| {self.self_test.max_abs_diff:.2g} "
             f"(tolerance {self.self_test.tolerance:.2g})",
+            *([f"slow: {facts.slowdown}"] if facts.slowdown else []),
             f"tokenizer: {self.tokenizer}",
             f"artifacts, best first, in the order {ranking}:",
         ]

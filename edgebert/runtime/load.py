@@ -7,7 +7,14 @@ import warnings
 
 from edgebert.bundle import Bundle, Golden, open_bundle
 from edgebert.devices import Machine, describe_machine, find_runtimes
-from edgebert.errors import BackendError, BackendFallbackWarning, InputError, IntegrityError, SelectionError
+from edgebert.errors import (
+    BackendError,
+    BackendFallbackWarning,
+    InputError,
+    IntegrityError,
+    SelectionError,
+    SlowBackendWarning,
+)
 from edgebert.runtime.engines import build_engine
 from edgebert.runtime.explanation import CHOSEN, FAILED, NOT_NEEDED, Explanation, Verdict, cannot_run
 from edgebert.runtime.guard import GuardedEngine
@@ -31,7 +38,8 @@ def load(
     Artifacts are tried in the order of the target profile that matches the machine. Each one must have the right
     hashes, open in its backend and pass a golden self-test. One that fails is passed over with a
     :class:`~edgebert.errors.BackendFallbackWarning`. One that cannot run here because something is not installed or
-    the CPU lacks a feature is no failure: only :meth:`Model.explain` tells of it.
+    the CPU lacks a feature is no failure: only :meth:`Model.explain` tells of it. One whose backend runs without its
+    fast kernels answers rightly and is chosen, with a :class:`~edgebert.errors.SlowBackendWarning`.
 
     Args:
         path: the bundle's directory.
@@ -39,7 +47,8 @@ def load(
         backend: run only artifacts for this backend.
         precision: run only artifacts of this precision.
         threads: compute threads; ``None`` for the profile's number, or else one per physical core.
-        strict: raise the error of an artifact that fails instead of trying the next.
+        strict: raise the error of an artifact that fails instead of trying the next. To be slow is not to fail: turn
+            the warning into an error with ``warnings.simplefilter("error", edgebert.SlowBackendWarning)``.
 
     Raises:
         BundleError: the bundle cannot be read, or its tokenizer or golden file is altered.
@@ -80,6 +89,9 @@ def load(
                 if verdict.status == FAILED:
                     message = f"Artifact {verdict.artifact} of {manifest.name} is passed over: {verdict.reason}"
                     warnings.warn(message, BackendFallbackWarning, stacklevel=2)
+            if engine.facts.slowdown:
+                message = f"Artifact {candidate.artifact.id} of {manifest.name} is slow here: {engine.facts.slowdown}."
+                warnings.warn(f"{message} Run `edgebert doctor`.", SlowBackendWarning, stacklevel=2)
         except BaseException:
             engine.close()
             raise

@@ -13,6 +13,7 @@ from edgebert.bundle.schema import Manifest
 from edgebert.errors import InputError
 from edgebert.runtime.batching import run_windows
 from edgebert.runtime.calls import gather_call
+from edgebert.runtime.engines.base import plain_inputs
 from edgebert.runtime.explanation import Explanation
 from edgebert.runtime.guard import GuardedEngine
 from edgebert.runtime.tasks import Outputs, Prepared, Result, TaskHandler
@@ -187,10 +188,7 @@ class Model:
             BackendError: the backend fails, or the model is closed.
         """
         for length in self._engine.shapes.buckets or (self.max_length,):
-            inputs = {"input_ids": np.zeros((1, length), np.int32), "attention_mask": np.ones((1, length), np.int32)}
-            if self._manifest.task.format.positions:
-                inputs["positions"] = np.zeros((1, 1), np.int32)
-            self._engine.run(inputs)
+            self._engine.run(plain_inputs(self._manifest.task.format, length))
 
     def close(self) -> None:
         """Free the backend, after the calls in progress. May be called again; using the model then is an error."""

@@ -10,12 +10,11 @@ from edgebert.bundle import open_bundle
 from edgebert.devices import describe_machine, find_runtimes
 from edgebert.errors import BackendError
 from edgebert.runtime.engines import build_engine
+from edgebert.runtime.explanation import CANNOT_RUN, FAILED, cannot_run
 from edgebert.runtime.selection import rank
 from edgebert.runtime.selftest import self_test
 
 PASSED = "passed"
-FAILED = "failed"
-CANNOT_RUN = "cannot run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,8 @@ class Verification:
 
     ``status`` is ``"passed"``, ``"failed"`` or ``"cannot run"``; ``reason`` says why it did not pass. ``runtime`` is
     the backend it ran in, ``max_abs_diff`` the largest difference from the golden outputs in logits, ``tolerance``
-    the largest that passes.
+    the largest that passes. ``slowdown`` says what makes a right artifact slower here than its backend is elsewhere;
+    empty when nothing is known to.
     """
 
     artifact: str
@@ -33,6 +33,7 @@ class Verification:
     runtime: str | None
     max_abs_diff: float | None
     tolerance: float
+    slowdown: str = ""
 
 
 def verify(path: str | os.PathLike[str], *, threads: int | None = None) -> Iterator[Verification]:
@@ -55,8 +56,7 @@ def verify(path: str | os.PathLike[str], *, threads: int | None = None) -> Itera
     for candidate in rank(bundle.manifest, machine, find_runtimes()):
         artifact, runtime = candidate.artifact, candidate.runtime
         if runtime is None:
-            reason = f"{candidate.reason} ({candidate.install})" if candidate.install else str(candidate.reason)
-            yield Verification(artifact.id, CANNOT_RUN, reason, None, None, artifact.tolerance)
+            yield Verification(artifact.id, CANNOT_RUN, cannot_run(candidate).reason, None, None, artifact.tolerance)
             continue
         name = f"{runtime.distribution} {runtime.version}"
         try:
@@ -69,4 +69,5 @@ def verify(path: str | os.PathLike[str], *, threads: int | None = None) -> Itera
         except BackendError as error:
             yield Verification(artifact.id, FAILED, error.message, name, None, artifact.tolerance)
         else:
-            yield Verification(artifact.id, PASSED, "", name, result.max_abs_diff, artifact.tolerance)
+            slowdown = engine.facts.slowdown
+            yield Verification(artifact.id, PASSED, "", name, result.max_abs_diff, artifact.tolerance, slowdown)

@@ -37,11 +37,31 @@ def test_xnnpack_switched_off_is_reported(board: Board, bundle: Path) -> None:
         assert_same_answers(told, ours, "int8")  # slow, and right
 
 
-def test_predict_reports_it(board: Board, bundle: Path) -> None:
-    arguments = [*MAIN, "predict", str(bundle), TEXTS[0], "--explain", "--artifact", "tflite-int8"]
-    done = board.run(CPU, arguments, topology=False)
-    assert done.returncode == 0, done.stderr
-    assert "XNNPACK not applied" in done.stdout + done.stderr
+def test_every_verb_reports_it(board: Board, bundle: Path) -> None:
+    missing = "XNNPACK, which has TFLite's fast kernels, is not applied"
+    predict, verify, inspect, doctor = (
+        board.run(CPU, [*MAIN, *arguments], topology=False)
+        for arguments in (
+            ["predict", str(bundle), TEXTS[0], "--artifact", "tflite-int8", "--strict"],
+            ["verify", str(bundle), "--json"],
+            ["inspect", str(bundle), "--ops", "--artifact", "tflite-int8"],
+            ["doctor"],
+        )
+    )
+    assert predict.returncode == 0, predict.stderr
+    warned = f"Warning: Artifact tflite-int8 of {bundle.stem} is slow here: {missing}. Run `edgebert doctor`."
+    assert warned in predict.stderr.splitlines()
+    assert verify.returncode == 0, verify.stderr
+    told = {one["artifact"]: one for one in json.loads(verify.stdout)}
+    assert {one["status"] for one in told.values()} == {"passed"}
+    assert {name: one["slowdown"] for name, one in told.items()} == {
+        name: missing if name.startswith("tflite") else "" for name in ARTIFACTS
+    }
+    assert inspect.returncode == 0, inspect.stderr
+    assert "(XNNPACK not applied)" in inspect.stdout
+    assert " by XNNPACK" not in inspect.stdout
+    assert doctor.returncode == 0, doctor.stderr
+    assert "/sys/devices/system/cpu/present cannot be read: LiteRT then runs without XNNPACK" in doctor.stdout
 
 
 def test_a_wrong_kernel_is_noticed(board: Board, bundle: Path) -> None:

@@ -10,9 +10,17 @@ from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.bundle.schema import Artifact
 from edgebert.devices.backends import Runtime
 from edgebert.errors import BackendError, EdgebertError
-from edgebert.runtime.engines.base import Engine, EngineFactory, EngineFacts
+from edgebert.runtime.engines.base import (
+    ArtifactEngine,
+    Engine,
+    EngineFactory,
+    EngineFacts,
+    Execution,
+    Kernel,
+    Operator,
+)
 
-__all__ = ["ENGINES", "Engine", "EngineFacts", "build_engine"]
+__all__ = ["ENGINES", "ArtifactEngine", "Engine", "EngineFacts", "Execution", "Kernel", "Operator", "build_engine"]
 
 ENGINES = {
     "onnx": "edgebert.runtime.engines.onnx:OnnxEngine",
@@ -21,7 +29,7 @@ ENGINES = {
 }
 
 
-def build_engine(artifact: Artifact, files: list[Path], threads: int, runtime: Runtime) -> Engine:
+def build_engine(artifact: Artifact, files: list[Path], threads: int, runtime: Runtime) -> ArtifactEngine:
     """Open the files of an artifact, wherever they are.
 
     Args:

@@ -12,10 +12,20 @@ from numpy.typing import NDArray
 from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.bundle.schema import Artifact, Shapes
 from edgebert.devices.backends import Runtime
-from edgebert.runtime.engines.base import EngineFacts, Tensors, cast_inputs, only_file
+from edgebert.runtime.engines.base import (
+    EngineFacts,
+    Execution,
+    Operator,
+    Tensors,
+    cast_inputs,
+    count_operators,
+    only_file,
+)
 
 if TYPE_CHECKING:
     from openvino import ConstOutput
+
+_NOT_EXECUTED = ("Const", "Input", "Output")
 
 
 def import_openvino() -> ModuleType:
@@ -86,6 +96,25 @@ class OpenVinoEngine:
         outputs = {name: results[index] for index, names in enumerate(self._outputs) for name in names}
         self._idle.append(request)  # a request whose run failed is not used again
         return outputs
+
+    def execution(self, inputs: Tensors) -> Execution:
+        """See :meth:`edgebert.runtime.engines.base.ArtifactEngine.execution`.
+
+        Kernels for free dimensions are chosen while running, so that one run precedes. A kernel that the plugin does
+        not name (``unknown``) is one that moves data or works in place.
+        """
+        self.run(inputs)
+        operators = []
+        for node in self._compiled.get_runtime_model().get_ops():
+            told = {key: node.get_rt_info()[key].astype(str) for key in ("layerType", "primitiveType")}
+            if told["layerType"] in _NOT_EXECUTED:
+                continue
+            given, made = (
+                " x ".join(name for port in ports if (name := port.get_element_type().get_type_name()) != "dynamic")
+                for ports in (node.inputs(), node.outputs())
+            )
+            operators.append(Operator(1, told["layerType"], f"{given} -> {made}", told["primitiveType"]))
+        return Execution(count_operators(operators))
 
     def close(self) -> None:
         """See :meth:`edgebert.runtime.engines.base.Engine.close`."""
