@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-CLOSE = {"fp32": 1e-4, "int8": 2e-2}
+CLOSE = {"fp32": 1e-4, "fp16": 1e-4, "int8": 2e-2}
 """How far outputs and scores may be apart. A number that rounds to another of 256 steps moves int8 outputs by a little;
 the wrong kernel of the planted tests moves them by 1 and more."""
 

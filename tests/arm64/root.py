@@ -37,6 +37,8 @@ _NEWER_SUITE = "trixie-backports"
 """Where a newer emulator is, for CPUs that older ones lack: its static binary runs on older systems too."""
 _GLIBC = range(28, 16, -1)
 """Wheels for glibc 2.17 to 2.28: what boards with a distribution of the last seven years run."""
+_ROOT_GLIBC = 36
+"""That of Debian 12."""
 _NO_DUMP = ("/bin/sh", "-c", 'ulimit -c 0; exec "$@"', "sh")
 """Before a command: some programs of the tests are meant to crash."""
 _SOURCES = ("edgebert", "targets", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
@@ -135,8 +137,12 @@ class Board:
         return self._roots[cpu, topology]
 
 
-def build_board(scratch: Path) -> Board:
+def build_board(scratch: Path, *, distributions: Sequence[str] = ()) -> Board:
     """A board with this checkout of EdgeBERT, installed from its wheel with the extras ``tflite`` and ``onnx``.
+
+    Args:
+        scratch: an empty folder.
+        distributions: what is installed beside the wheel in place of the extras, for any glibc that the root has.
 
     Raises:
         Unavailable: a tool or the network is missing.
@@ -148,7 +154,7 @@ def build_board(scratch: Path) -> Board:
     root = _cached(f"root-{packages}", lambda path: fetch_packages(_PACKAGES, "arm64", path, dependencies=True))
     version = (root / "usr/bin/python3").readlink().name.removeprefix("python")
     wheel = _build_wheel(scratch / "wheel")
-    return Board(emulators, root, _install(wheel, version, scratch / "site"), scratch)
+    return Board(emulators, root, _install(wheel, version, scratch / "site", distributions), scratch)
 
 
 def find_emulators() -> list[Path]:
@@ -212,21 +218,23 @@ def _build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def _install(wheel: Path, version: str, site: Path) -> Path:
+def _install(wheel: Path, version: str, site: Path, distributions: Sequence[str]) -> Path:
     """Install the wheel as on a board without a network: from a folder of wheels made on this host."""
-    tags = [f"manylinux_2_{minor}_aarch64" for minor in _GLIBC]
+    glibc = range(_ROOT_GLIBC, _GLIBC.stop, -1) if distributions else _GLIBC
+    tags = [f"manylinux_2_{minor}_aarch64" for minor in glibc]
     board = ["--only-binary=:all:", f"--python-version={version}", "--implementation=cp"]
     board += [f"--platform={tag}" for tag in (*tags, "manylinux2014_aarch64")]
     constraints = REPOSITORY / "constraints.txt"
-    wanted = f"{wheel}[tflite,onnx]"
+    wanted = [str(wheel), *distributions] if distributions else [f"{wheel}[tflite,onnx]"]
+    versions: list[str | Path] = [] if distributions else ["--constraint", constraints]
 
     def download(folder: Path) -> None:
-        _pip("download", *board, "--constraint", constraints, "--dest", folder, wanted)
+        _pip("download", *board, *versions, "--dest", folder, *wanted)
         (folder / wheel.name).unlink()
 
-    pins = [version, (REPOSITORY / "setup.cfg").read_text(), constraints.read_text()]
+    pins = [version, *distributions, (REPOSITORY / "setup.cfg").read_text(), constraints.read_text()]
     house = _cached(f"wheels-{hashlib.sha256(repr(pins).encode()).hexdigest()[:16]}", download)
-    _pip("install", *board, "--no-index", "--find-links", house, "--target", site, wanted)
+    _pip("install", *board, "--no-index", "--find-links", house, "--target", site, *wanted)
     return site
 
 
