@@ -54,4 +54,4 @@ def _line(result: object) -> str:
         line += f", max |difference| {result.max_abs_diff:.2g} (tolerance {result.tolerance:.2g})"
     if result.reason:
         line += f": {result.reason}"
-    return f"{line}\n  warning: slow here: {result.slowdown}; run `edgebert doctor`" if result.slowdown else line
+    return f"{line}\n  warning: slow here: {result.slowdown}" if result.slowdown else line

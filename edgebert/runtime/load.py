@@ -91,7 +91,8 @@ def load(
                     warnings.warn(message, BackendFallbackWarning, stacklevel=2)
             if engine.facts.slowdown:
                 message = f"Artifact {candidate.artifact.id} of {manifest.name} is slow here: {engine.facts.slowdown}."
-                warnings.warn(f"{message} Run `edgebert doctor`.", SlowBackendWarning, stacklevel=2)
+                message += " `edgebert doctor` and `edgebert inspect --ops` tell more."
+                warnings.warn(message, SlowBackendWarning, stacklevel=2)
         except BaseException:
             engine.close()
             raise

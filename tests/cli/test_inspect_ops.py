@@ -134,7 +134,7 @@ def test_xnnpack_switched_off_is_said_everywhere(
     assert verified.code == 0
     _, tflite, warning, onnx = verified.out.splitlines()
     assert tflite.startswith("tflite-fp32: passed in ai-edge-litert ")
-    assert warning == f"  warning: slow here: {missing}; run `edgebert doctor`"
+    assert warning == f"  warning: slow here: {missing}"
     assert onnx.startswith("onnx-fp32: passed in onnxruntime ")
     as_json = json.loads(edgebert("verify", bundle, "--json").out)
     assert [one["slowdown"] for one in as_json] == [missing, ""]
@@ -142,7 +142,8 @@ def test_xnnpack_switched_off_is_said_everywhere(
     predicted = edgebert("predict", bundle, "good", "bad", "--strict")
     assert predicted.code == 0
     assert predicted.messages == (
-        f"Warning: Artifact tflite-fp32 of tiny is slow here: {missing}. Run `edgebert doctor`."
+        f"Warning: Artifact tflite-fp32 of tiny is slow here: {missing}. "
+        "`edgebert doctor` and `edgebert inspect --ops` tell more."
     )
     assert len(predicted.out.splitlines()) == 2
 

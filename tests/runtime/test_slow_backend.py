@@ -70,5 +70,7 @@ def test_a_product_left_to_other_kernels_is_said(
     bundle = tiny.write_bundle(
         tmp_path / "left.edgebert", checkpoint, [(tiny.artifact(ARTIFACT, tolerance=0.5), files)]
     )
-    with pytest.warns(edgebert.SlowBackendWarning, match=r"leaves 1 of \d+ FULLY_CONNECTED to others\. Run"):
+    with pytest.warns(
+        edgebert.SlowBackendWarning, match=r"leaves 1 of \d+ FULLY_CONNECTED to others\. `edgebert doctor`"
+    ):
         edgebert.load(bundle, threads=1).close()

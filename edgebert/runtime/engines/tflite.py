@@ -17,7 +17,7 @@ from edgebert.devices.backends import Runtime
 from edgebert.errors import BackendError
 from edgebert.runtime.engines.base import EngineFacts, Execution, Tensors, cast_inputs, only_file
 from edgebert.runtime.engines.litert_profile import profile_kernels
-from edgebert.runtime.engines.tflite_graph import BUILTIN, list_operators, read_graph, with_graph_first
+from edgebert.runtime.engines.tflite_graph import BUILTIN, graph_operators, read_graph, with_graph_first
 
 
 class TfliteEngine:
@@ -81,7 +81,7 @@ class TfliteEngine:
             if place := interpreter._interpreter.GetSubgraphIndexFromSignature(signature):
                 copy = with_graph_first(self._path.read_bytes(), place)
                 interpreter = self._allocate(self.facts.threads, model_content=copy)
-            operators = list_operators(interpreter)
+            operators = graph_operators(interpreter)
         except Exception as error:  # private calls: other releases may lack them, or give other things
             raise BackendError(
                 f"{self.facts.distribution} {self.facts.version} does not tell what it executes: {error}",

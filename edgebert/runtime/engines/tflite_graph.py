@@ -93,7 +93,7 @@ def read_graph(interpreter: Any) -> Graph:  # noqa: ANN401 (a class of one of tw
     return Graph(of_file, frozenset(taken))
 
 
-def list_operators(interpreter: Any) -> tuple[Operator, ...]:  # noqa: ANN401
+def graph_operators(interpreter: Any) -> tuple[Operator, ...]:  # noqa: ANN401
     """The operators of the first graph of an interpreter whose tensors are allocated.
 
     Raises:
