@@ -39,7 +39,7 @@ from edgebert.runtime.engines import build_engine
 path, name, tokens, times = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 manifest = open_bundle(path).manifest
 artifact = manifest.artifact(name)
-[runtime] = find_runtimes(artifact.backend)
+runtime = next(one for one in find_runtimes(artifact.backend) if one.problem is None)
 # Not Bundle.file, which hashes: 265 MB under emulation take longer than all else.
 engine = build_engine(artifact, [Path(path) / ref.path for ref in artifact.files], 1, runtime)
 sizes = {"batch": 1, "positions": 1, "length": tokens}
