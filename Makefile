@@ -29,7 +29,7 @@ lint: $(INSTALLED)
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[convert,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[convert,dev,tensorrt-check]"
 	touch $@
 
 # tflite-runtime 2.14 has no wheel for Python above 3.11 and needs numpy 1.

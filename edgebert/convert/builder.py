@@ -36,7 +36,7 @@ from edgebert.convert.checkpoint import Checkpoint
 from edgebert.convert.evaluation.texts import EvalSet
 from edgebert.convert.evidence import Measurement, Yardstick, make_yardstick, measure
 from edgebert.convert.exporters import ExportJob, exporter_for
-from edgebert.convert.exporters.base import Exported
+from edgebert.convert.exporters.base import Exported, StandIn
 from edgebert.convert.graph import Graph, difference_from_transformers
 from edgebert.convert.html import to_html
 from edgebert.convert.probes import calibration_inputs, example_inputs, golden_inputs, probe_input, texts_of_length
@@ -127,6 +127,7 @@ class Builder:
             buckets=buckets,
             calibration=calibration_inputs(checkpoint.task, tokenizer, texts, pad_id),
             scratch=scratch,
+            workspace_mb=min((t.workspace_mb for t in targets if t.workspace_mb is not None), default=None),
         )
 
     def make(self, spec: ArtifactSpec) -> Outcome:
@@ -151,7 +152,7 @@ class Builder:
                 size = sum(ref.size for ref in artifact.files)
                 self._progress.stage("measure", spec.id)
                 files = [self._writer.staging / ref.path for ref in artifact.files]
-                measured = measure(artifact, files, self._yardstick)
+                measured = self._measure(artifact, exported.stand_in, files)
             reasons = tuple(gate.judge(measured, limits, spec.precision, self.golden))
             tolerance = gate.self_test_tolerance(measured, spec.precision, self.golden)
             status = REFUSED if reasons else PASSED
@@ -188,6 +189,13 @@ class Builder:
             measurement=measured,
             log=captured.text if captured and status == FAILED else "",
         )
+
+    def _measure(self, artifact: Artifact, stand_in: StandIn | None, files: list[Path]) -> Measurement:
+        if stand_in is None:
+            return measure(artifact, files, self._yardstick)
+        measured_as = replace(artifact, backend=stand_in.backend, requires=stand_in.requires)
+        measured = measure(measured_as, files, self._yardstick)
+        return replace(measured, details={**measured.details, **stand_in.remarks})
 
     def report(
         self, out: Path, evaluation: str | Path | None, calibration: str | Path | None, outcomes: Sequence[Outcome]

@@ -5,6 +5,8 @@ differs from it in form:
 
 - inputs are int32, the attention mask becomes an additive bias by arithmetic alone, and the bias is finite and
   representable in float16, so that a fully masked row, a float16 backend or a calibrated range never sees an infinity;
+- its weights may be float16 (:meth:`Encoder.to_float16`): then normalisations still compute in float32, since their
+  sums of squares leave float16's range, the rows that a head gets are float32, and every cast stands in the graph;
 - the three projections of self-attention are one product, with the softmax scale folded into the query weights;
 - the last layer computes only the rows that the head reads (the first token's, or those of masked tokens): its keys and
   values need every token, its query, feed-forward network and normalisations only these.
@@ -27,6 +29,13 @@ MASK_BIAS = -1e4
 """Added to the attention scores of padding: float16 holds it, and exp of it is exactly 0."""
 
 LAYER_NORM_EPS = 1e-12
+
+
+class _LayerNorm(nn.LayerNorm):
+    """Layer normalisation in float32; the output has the dtype of the input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.to(torch.float32)).to(x.dtype)
 
 
 class _Attention(nn.Module):
@@ -114,7 +123,7 @@ class Encoder(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor | None = None) -> Tensor:
         """The rows that are read, float32 [batch, n, dim]; ``positions`` int32 [batch, n] where they are given."""
         x: Tensor = self.norm(F.embedding(input_ids, self.words) + self.positions[: input_ids.shape[1]])
-        mask_bias = ((1.0 - attention_mask.to(torch.float32)) * MASK_BIAS)[:, None, None, :]
+        mask_bias = ((1.0 - attention_mask.to(x.dtype)) * MASK_BIAS)[:, None, None, :]
         for layer in self.layers[:-1]:
             x = layer(x, x, mask_bias)
         rows = x
@@ -122,7 +131,14 @@ class Encoder(nn.Module):
             rows = x[:, :1]
         elif positions is not None:
             rows = torch.gather(x, 1, positions.to(torch.int64)[:, :, None].expand(-1, -1, x.shape[2]))
-        return self.layers[-1](x, rows, mask_bias)  # type: ignore[no-any-return]
+        return self.layers[-1](x, rows, mask_bias).to(torch.float32)  # type: ignore[no-any-return]
+
+    def to_float16(self) -> None:
+        """Make the weights float16, but for those of the normalisations. In place."""
+        self.half()
+        for module in self.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.float()
 
 
 def activate(x: Tensor, activation: str) -> Tensor:
@@ -148,6 +164,6 @@ def linear(tensors: dict[str, Tensor], prefix: str) -> nn.Linear:
 def layer_norm(tensors: dict[str, Tensor], prefix: str) -> nn.LayerNorm:
     """A layer normalisation with the tensors ``prefix.weight`` and ``prefix.bias``."""
     weight = tensors[f"{prefix}.weight"]
-    layer = nn.LayerNorm(weight.shape[0], eps=LAYER_NORM_EPS, device="meta")
+    layer = _LayerNorm(weight.shape[0], eps=LAYER_NORM_EPS, device="meta")
     layer.weight, layer.bias = parameter(weight), parameter(tensors[f"{prefix}.bias"])
     return layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,18 @@ class Graph:
         self.inputs = tuple(task.inputs)
         self.outputs = tuple(task.outputs)
         self.per_token = frozenset(name for name, dims in task.outputs.items() if dims[1] == "length")
+
+    def in_float16(self) -> Graph:
+        """The same graph with weights and arithmetic of the encoder in float16, but for its normalisations.
+
+        The head stays float32: it costs little and decides the answer. (The projection of fill-mask to the vocabulary
+        is float16, as the table it shares with the encoder.)
+        """
+        other = copy.copy(self)
+        other.module = copy.deepcopy(self.module)
+        encoder: Any = other.module.encoder
+        encoder.to_float16()
+        return other
 
     @torch.inference_mode()
     def run(self, inputs: Inputs) -> dict[str, NDArray[np.float32]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -115,7 +116,8 @@ class MaskFiller(nn.Module):
         """Logits, float32 [batch, n, vocabulary], of the tokens at int32 ``positions`` [batch, n]."""
         rows = self.encoder(input_ids, attention_mask, positions)
         rows = self.vocab_layer_norm(activate(self.vocab_transform(rows), self.activation))
-        return (F.linear(rows, self.encoder.words, self.vocab_bias),)
+        words = self.encoder.words  # in float16, if the encoder is: as one table, for both of its uses
+        return (F.linear(rows.to(words.dtype), words, self.vocab_bias.to(words.dtype)).to(torch.float32),)
 
     @staticmethod
     def expected(model: Any, checkpoint: Checkpoint, inputs: Tensors) -> tuple[Tensor, ...]:  # noqa: ANN401

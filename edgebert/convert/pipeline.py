@@ -23,7 +23,7 @@ from edgebert.errors import ConversionError, GateError, OptionError, OutputError
 from edgebert.runtime import load
 from edgebert.runtime.tokenization import TextTokenizer
 
-_SIZE = {"fp32": 1.0, "fp16": 0.5, "int8": 0.28}
+_SIZE = {"fp32": 1.0, "fp16": 0.5, "int8": 0.35}
 _SPARE_BYTES = 64 << 20
 
 
@@ -165,6 +165,7 @@ def _check_space(out: Path, checkpoint: Checkpoint, specs: Sequence[ArtifactSpec
     """Refuse before the work starts what cannot end well."""
     weights = sum(tensor.numel() * tensor.element_size() for tensor in checkpoint.tensors.values())
     intermediate = len({"tflite" if spec.backend == "tflite" else "onnx" for spec in specs})
+    intermediate += any(spec.backend == "tensorrt" for spec in specs)  # the ONNX file in float16
     needed = int(weights * (intermediate + sum(_SIZE[spec.precision] for spec in specs))) + _SPARE_BYTES
     free = shutil.disk_usage(out.absolute().parent).free
     if free < needed:

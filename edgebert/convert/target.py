@@ -99,7 +99,8 @@ class Target:
     ``artifacts`` stand in the order in which a device prefers them. ``buckets`` are input lengths in tokens,
     ascending; empty when no artifact needs them. ``threads`` is ``None`` for one per physical core. ``install`` are
     the lines that install the runtime there. ``workspace_mb`` is the memory that a TensorRT kernel may use beside
-    weights and activations, in 10^6 bytes, ``None`` when no artifact is for TensorRT. ``gates`` maps each precision of ``artifacts`` to its limits.
+    weights and activations, in 10^6 bytes, ``None`` when no artifact is for TensorRT. ``gates`` maps each precision of
+    ``artifacts`` to its limits.
     """
 
     name: str

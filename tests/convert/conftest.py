@@ -50,6 +50,7 @@ class Exports:
             for library in {
                 "onnx": ["onnx", "onnxscript", "onnxruntime"],
                 "openvino": ["onnx", "openvino", "nncf"],
+                "tensorrt": ["onnx", "onnxscript", "onnxruntime"],
             }.get(backend, ["litert_torch", "ai_edge_quantizer", "ai_edge_litert"]):
                 pytest.importorskip(library)
             target = self.folder / artifact
@@ -73,6 +74,7 @@ def exports(small: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Expo
         buckets=BUCKETS,
         calibration=calibration_inputs(small.task, tokenizer, [text for text, _ in models.opinions(64)], small.pad_id),
         scratch=tmp_path_factory.mktemp("scratch"),
+        workspace_mb=64,
     )
     return Exports(job, tmp_path_factory.mktemp("artifacts"))
 

@@ -81,6 +81,7 @@ def to_tree(target: Target) -> dict[str, Any]:
         "gate": gates,
     }
     tree["runtime"] |= {"threads": target.threads} if target.threads else {}
+    tree |= {"tensorrt": {"workspace_mb": target.workspace_mb}} if target.workspace_mb else {}
     return tree | ({"shapes": {"buckets": list(target.buckets)}} if target.buckets else {})
 
 
@@ -244,7 +245,7 @@ def test_what_may_be_left_out(tmp_path):
         ("device.accelerator", "npu", ["device.accelerator: 'npu' is not an accelerator", "cuda"]),
         ("artifact", [], ["artifact: is empty"]),
         ("artifact", {"backend": "onnx"}, ["artifact: is a table", "[[artifact]]"]),
-        ("artifact.0.backend", "tensorrt", ["artifact[0].backend: 'tensorrt' is not", "onnx, openvino, tflite"]),
+        ("artifact.0.backend", "coreml", ["artifact[0].backend: 'coreml' is not", "onnx, openvino, tflite, tensorrt"]),
         ("artifact.0.precision", "int4", ["artifact[0].precision: 'int4' is not", "fp32, fp16, int8"]),
         ("artifact.1.precision", "fp16", ["artifact[1].precision: 'fp16' is not a precision that is built for onnx"]),
         ("artifact.1", {"backend": "tflite", "precision": "int8"}, ["artifact[1]: tflite-int8 stands there twice"]),
@@ -277,6 +278,14 @@ def test_a_wrong_value_is_refused_with_its_key_the_reason_and_what_is_allowed(tm
 def test_buckets_without_an_artifact_that_needs_them_are_refused(tmp_path):
     tree = changed("artifact", [{"backend": "onnx", "precision": "int8"}, {"backend": "onnx", "precision": "fp32"}])
     assert "shapes: no artifact has fixed input lengths" in refusal(tree, tmp_path)
+
+
+def test_tensorrt_needs_to_know_how_much_memory_a_kernel_may_use(tmp_path):
+    tree = changed("artifact.1", {"backend": "tensorrt", "precision": "fp32"})
+    assert "tensorrt.workspace_mb: the key is missing, and tensorrt-fp32 needs it" in refusal(tree, tmp_path)
+    assert load(tree | {"tensorrt": {"workspace_mb": 100}}, tmp_path).workspace_mb == 100
+    assert "tensorrt.workspace_mb: is 0" in refusal(tree | {"tensorrt": {"workspace_mb": 0}}, tmp_path)
+    assert "no artifact is for TensorRT" in refusal(BOARD | {"tensorrt": {"workspace_mb": 100}}, tmp_path)
 
 
 # Files that are no target

@@ -7,7 +7,7 @@ from typing import cast
 
 from edgebert.convert.exporters.base import Exported, Exporter, ExportJob
 
-_MODULES = {"onnx": "onnx", "openvino": "openvino", "tflite": "tflite"}
+_MODULES = {"onnx": "onnx", "openvino": "openvino", "tflite": "tflite", "tensorrt": "tensorrt"}
 
 __all__ = ["ExportJob", "Exported", "Exporter", "exporter_for"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,7 @@ class ExportJob:
         buckets: lengths for static-shape formats, ascending, the last one at most ``max_length``.
         calibration: inputs of batch 1 and varied length that stand for what the model will be served.
         scratch: a folder for intermediate files, deleted after the conversion.
+        workspace_mb: memory for a TensorRT kernel, in 10^6 bytes; ``None`` when no target asks for TensorRT.
     """
 
     graph: Graph
@@ -31,6 +32,7 @@ class ExportJob:
     buckets: tuple[int, ...]
     calibration: Sequence[Inputs]
     scratch: Path
+    workspace_mb: int | None = None
     _made: dict[str, Path] = field(default_factory=dict)
 
     def example(self, batch: int, length: int, positions: int) -> dict[str, torch.Tensor]:
@@ -53,12 +55,25 @@ class ExportJob:
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """What measures an artifact whose own backend no build host has.
+
+    ``backend`` and ``requires`` are those of the artifact as it is measured; ``remarks`` stand beside the measurement.
+    """
+
+    backend: str
+    requires: Requires
+    remarks: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Exported:
     """What an exporter wrote: how it is shaped, what runs it, and how its numbers are stored and computed."""
 
     shapes: Shapes
     requires: Requires
     quantization: str
+    stand_in: StandIn | None = None
 
 
 class Exporter(Protocol):

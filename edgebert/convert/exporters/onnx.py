@@ -11,6 +11,7 @@ import torch
 from edgebert.bundle.schema import Requires, Shapes
 from edgebert.convert.exporters.base import Exported, ExportJob
 from edgebert.convert.exporters.onnx_int8 import QUANTIZATION, quantize
+from edgebert.convert.graph import Graph
 
 PRECISIONS = ("fp32", "int8")
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
@@ -32,7 +33,7 @@ def export(job: ExportJob, precision: str, directory: Path) -> Exported:
     model = onnx.load(float32_model(job))
     if precision == "int8":
         model = quantize(model)
-    _save(model, directory)
+    save(model, directory)
     return Exported(
         shapes=Shapes("dynamic", job.max_length),
         requires=REQUIRES,
@@ -42,28 +43,29 @@ def export(job: ExportJob, precision: str, directory: Path) -> Exported:
 
 def float32_model(job: ExportJob) -> Path:
     """The float32 ONNX file of the job's graph, made once per job; other exporters start from it too."""
-    return job.intermediate("onnx", lambda folder: _export_float32(job, folder)) / MODEL_FILE
+    return job.intermediate("onnx", lambda folder: export_graph(job, job.graph, folder)) / MODEL_FILE
 
 
-def _export_float32(job: ExportJob, folder: Path) -> None:
+def export_graph(job: ExportJob, graph: Graph, folder: Path) -> None:
+    """Write the ONNX file of ``graph``, the job's or another form of it."""
     example = job.example(batch=2, length=min(16, job.max_length), positions=3)
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length", max=job.max_length)
     columns = {"positions": torch.export.Dim("positions", max=job.max_length)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            job.graph.module,
+            graph.module,
             tuple(example.values()),
             dynamo=True,
             verbose=False,
             opset_version=OPSET,
-            input_names=list(job.graph.inputs),
-            output_names=list(job.graph.outputs),
-            dynamic_shapes=tuple({0: batch, 1: columns.get(name, length)} for name in job.graph.inputs),
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_shapes=tuple({0: batch, 1: columns.get(name, length)} for name in graph.inputs),
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
-    _save(_without_traces(program.model_proto), folder)
+    save(_without_traces(program.model_proto), folder)
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -83,7 +85,8 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _save(model: onnx.ModelProto, folder: Path) -> None:
+def save(model: onnx.ModelProto, folder: Path) -> None:
+    """Write ``model.onnx`` and ``model.onnx.data``."""
     onnx.save_model(
         model,
         folder / MODEL_FILE,

@@ -1,0 +1,188 @@
+"""TensorRT artifacts: explicit precision, finite in float16 whatever the mask, int8 where a plan computes in int8."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from onnx import TensorProto, numpy_helper  # noqa: E402
+
+from edgebert.bundle.schema import TASKS  # noqa: E402
+from edgebert.convert.exporters import ExportJob, exporter_for  # noqa: E402
+from edgebert.convert.graph import Graph  # noqa: E402
+from tests.convert.conftest import BUCKETS, Exports  # noqa: E402
+from tests.convert.random_inputs import padded_inputs  # noqa: E402
+from tests.convert.test_heads import checkpoint_of, model_of  # noqa: E402
+
+FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
+Arrays = dict[str, NDArray[Any]]
+
+
+def run(model: Any, feeds: Arrays) -> Arrays:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds), strict=True))
+
+
+def everything_shown(model: Any) -> Any:
+    """The model with every floating-point tensor among its outputs."""
+    shown = onnx.shape_inference.infer_shapes(model)
+    known = {output.name for output in shown.graph.output}
+    values = [value for value in shown.graph.value_info if value.type.tensor_type.elem_type in FLOATS]
+    shown.graph.output.extend(value for value in values if value.name not in known)
+    made = {name for node in shown.graph.node for name in node.output}
+    assert len(shown.graph.output) > 0.6 * len(made)  # the others are shapes and int8
+    return shown
+
+
+@pytest.fixture(scope="module")
+def half(exports: Exports) -> Any:
+    return onnx.load(exports("tensorrt-fp16")[0] / "model.onnx")
+
+
+@pytest.fixture(scope="module")
+def int8(exports: Exports) -> Any:
+    return onnx.load(exports("tensorrt-int8")[0] / "model.onnx")
+
+
+def test_float32_is_the_onnx_artifact(exports: Exports) -> None:
+    one, other = exports("tensorrt-fp32")[0], exports("onnx-fp32")[0]
+    for name in ("model.onnx", "model.onnx.data"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_the_recipe_has_a_profile_of_one_shape_for_each_bucket(precision: str, exports: Exports) -> None:
+    folder, exported = exports(f"tensorrt-{precision}")
+    recipe = json.loads((folder / "recipe.json").read_bytes())
+    assert (recipe["format"], recipe["precision"], recipe["workspace_mb"]) == ("edgebert-tensorrt/1", precision, 64)
+    for bucket, profile in zip(BUCKETS, recipe["profiles"], strict=True):
+        assert profile == {
+            name: {"min": [1, bucket], "opt": [1, bucket], "max": [1, bucket]}
+            for name in ("input_ids", "attention_mask")
+        }
+    assert exported.shapes.buckets == BUCKETS
+    assert exported.requires.accelerator == "cuda"
+    assert exported.requires.runtimes == {"tensorrt": "10.0" if precision == "int8" else "8.6"}
+    assert exported.stand_in is not None and exported.stand_in.backend == "onnx"
+
+
+def test_weights_are_float16_and_normalisations_float32(half: Any) -> None:
+    sizes = {FLOATS[0]: 0, FLOATS[1]: 0}
+    for tensor in half.graph.initializer:
+        if tensor.data_type in sizes:
+            sizes[tensor.data_type] += numpy_helper.to_array(tensor).size
+    head = 32 * 32 + 32 + 32 * 3 + 3
+    norms = 5 * 2 * 32
+    assert sizes[TensorProto.FLOAT] <= head + norms + 8
+    assert sizes[TensorProto.FLOAT16] > 10_000
+    shown = onnx.shape_inference.infer_shapes(half)
+    types = {value.name: value.type.tensor_type.elem_type for value in shown.graph.value_info}
+    norms_read = [node.input[0] for node in half.graph.node if node.op_type == "LayerNormalization"]
+    assert norms_read and all(types[name] == TensorProto.FLOAT for name in norms_read)
+
+
+def test_the_float32_graph_is_left_as_it_was(exports: Exports) -> None:
+    graph = exports.job.graph
+    before = {name: tensor.dtype for name, tensor in graph.module.state_dict().items()}
+    other = graph.in_float16()
+    assert {tensor.dtype for tensor in other.module.state_dict().values()} == {torch.float16, torch.float32}
+    assert {name: tensor.dtype for name, tensor in graph.module.state_dict().items()} == before
+    inputs = padded_inputs(np.random.default_rng(0), 3, 16)
+    right, ours = graph.run(inputs)["logits"], other.run(inputs)["logits"]
+    assert ours.dtype == np.float32
+    assert 0 < np.abs(right - ours).max() < 1e-2 * max(1, np.abs(right).max())
+
+
+@pytest.mark.parametrize("kind", ["fp16", "int8"])
+def test_every_layer_is_finite_whatever_the_mask(kind: str, half: Any, int8: Any) -> None:
+    model = everything_shown(half if kind == "fp16" else int8)
+    for length in (1, *BUCKETS):
+        ids = np.random.default_rng(length).integers(0, 20, (3, length)).astype(np.int32)
+        mask = np.ones((3, length), np.int32)
+        mask[0] = 0  # nothing but padding
+        mask[1, 1:] = 0
+        for name, values in run(model, {"input_ids": ids, "attention_mask": mask}).items():
+            assert np.isfinite(values).all(), (length, name)
+
+
+def test_a_planted_overflow_would_be_seen(half: Any) -> None:
+    planted = onnx.ModelProto()
+    planted.CopyFrom(half)
+    for tensor in planted.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT16:
+            values = numpy_helper.to_array(tensor)
+            if values.size == 1 and values.item() == -1e4:
+                tensor.CopyFrom(numpy_helper.from_array(np.array(-np.inf, np.float16), tensor.name))
+                break
+    else:
+        pytest.fail("the mask's bias is not among the constants")
+    ids = np.zeros((1, 8), np.int32)
+    outputs = run(everything_shown(planted), {"input_ids": ids, "attention_mask": np.zeros_like(ids)})
+    assert not all(np.isfinite(values).all() for values in outputs.values())
+
+
+def test_products_are_int8_on_both_sides_with_zero_points_of_zero(int8: Any) -> None:
+    assert int8.opset_import[0].version == 19
+    made_by = {name: node for node in int8.graph.node for name in node.output}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in int8.graph.initializer}
+    products = [node for node in int8.graph.node if node.op_type == "MatMul"]
+    quantized = 0
+    for node in products:
+        sides = [made_by.get(name) for name in node.input]
+        kinds = [side.op_type if side else None for side in sides]
+        if kinds != ["DequantizeLinear", "DequantizeLinear"]:
+            assert "DequantizeLinear" not in kinds  # attention: float16 on both
+            continue
+        quantized += 1
+        x, w = sides
+        assert made_by[x.input[0]].op_type == "QuantizeLinear"
+        assert constants[x.input[1]].shape == () and constants[x.input[1]].dtype == np.float16
+        weight, scales = constants[w.input[0]], constants[w.input[1]]
+        assert weight.dtype == np.int8 and scales.shape == (weight.shape[1],)
+        assert (np.abs(weight.astype(int)).max(axis=0) == 127).all()  # the range is used
+        assert not constants[x.input[2]].any() and not constants[w.input[2]].any()
+    assert quantized == 9  # four products a layer; the last layer's queries have one of their own
+    assert len(products) == quantized + 4
+
+
+def test_what_int8_answers_is_close(exports: Exports, half: Any, int8: Any) -> None:
+    rows = exports.job.calibration[:32]
+    right = np.concatenate([exports.job.graph.run(one)["logits"] for one in rows])
+    spread = np.ptp(right)
+    for model, close in ((half, 0.01), (int8, 0.1)):
+        ours = np.concatenate([run(model, dict(one))["logits"] for one in rows])
+        assert 0 < np.abs(ours - right).max() < close * spread
+        assert (ours.argmax(1) == right.argmax(1)).mean() > 0.96
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_is_accepted_by_tensorrt_rtx(task: str, tmp_path: Path) -> None:
+    rtx = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed (the extra tensorrt-check)")
+    graph = Graph(checkpoint_of(task, model_of(task, 0)))
+    longest = padded_inputs(np.random.default_rng(1), 1, 16)
+    one = {name: longest.get(name, np.array([[3]], np.int32)) for name in graph.inputs}
+    job = ExportJob(graph, 64, (16, 64), [one], tmp_path, workspace_mb=64)
+    for precision in ("fp16", "int8"):
+        folder = tmp_path / precision
+        folder.mkdir()
+        exported = exporter_for("tensorrt").export(job, precision, folder)
+        assert exported.stand_in is not None
+        ((said_by, said),) = exported.stand_in.remarks.items()
+        assert said_by == f"TensorRT-RTX {rtx.__version__}"
+        assert said.startswith("builds it for SM86")
+        outputs = run(onnx.load(folder / "model.onnx"), one)
+        for name, right in graph.run(one).items():
+            assert (outputs[name].dtype, outputs[name].shape) == (np.float32, right.shape)
