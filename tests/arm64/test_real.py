@@ -1,15 +1,19 @@
-"""The real 65M checkpoint in int8 on emulated ARM CPUs: the labels of SST-2 sentences, and the same on this machine."""
+"""The real 65M checkpoint on emulated ARM CPUs: the labels of SST-2 sentences, and the same on this machine."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.arm64.compare import assert_same_answers
+from tests.arm64.compare import CLOSE, assert_same_answers
 from tests.arm64.conftest import ask_all, jobs
+from tests.arm64.cpus import PARTS
 from tests.arm64.root import REPOSITORY, Board
 
 SHARED = Path(os.environ.get("EDGEBERT_SHARED", REPOSITORY / ".." / "shared")).absolute()
@@ -50,3 +54,31 @@ def test_the_real_int8_file_gives_the_same_labels_everywhere(board: Board, tmp_p
     for theirs in told.values():
         assert theirs["answer"][0]["facts"]["details"] == {"XNNPACK": "applied"}
         assert_same_answers(theirs["answer"][0], ours, "int8")
+
+
+@pytest.mark.parametrize("runtime", ["ai-edge-litert", "tflite-runtime"])
+def test_one_float32_file_gives_the_same_labels_everywhere(board: Board, tmp_path: Path, runtime: str) -> None:
+    """The texts of at most 16 tokens, in both TFLite runtimes: emulated float32 takes seconds for each."""
+    for name in ("torch", "transformers", "optimum", "litert_torch"):
+        pytest.importorskip(name, reason="the converter needs it")
+    from edgebert.convert.checkpoint import load_checkpoint
+    from edgebert.convert.exporters import ExportJob, tflite
+    from edgebert.convert.graph import Graph
+
+    checkpoint = load_checkpoint(str(CHECKPOINT))
+    (tmp_path / "scratch").mkdir()
+    tflite.export(
+        ExportJob(Graph(checkpoint), checkpoint.max_length, (16,), [], tmp_path / "scratch"), "fp32", tmp_path
+    )
+    out = tmp_path / "results.json"
+    command = [sys.executable, REPOSITORY / "benchmarks" / "tflite_emulated.py", CHECKPOINT, DEV]
+    command += [tmp_path / tflite.MODEL_FILE, "--runtime", runtime, "--rows", str(ROWS), "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    [file] = json.loads(out.read_text())["files"]
+    assert file["here"]["correct"] >= MIN_CORRECT
+    assert {one["cpu"] for one in file["emulated"]} == board.cpus & PARTS.keys()
+    for one in file["emulated"]:
+        assert one["labels_as_here"] == ROWS, one
+        assert one["max_abs_diff_from_here"] < CLOSE["fp32"]
+        assert one["delegated_parts"] > 0
