@@ -18,7 +18,7 @@ from tests.arm64.packages import Unavailable
 from tests.arm64.root import Board, build_board
 
 CPUS = tuple(PARTS)
-ARTIFACTS = ("tflite-int8", "onnx-int8", "tflite-fp32", "onnx-fp32")
+ARTIFACTS = ("tflite-int8", "onnx-int8", "tflite-fp16", "tflite-fp32", "onnx-fp32")
 """In the order of the target ``arm64-linux``."""
 PROGRAM = Path(__file__).with_name("board.py")
 
