@@ -17,6 +17,8 @@ def render(report: BenchmarkReport) -> str:
     parts = [_head(report)]
     if measured:
         parts += [_startup(measured), _latency(report.plan.lengths, measured)]
+    slow = [f"SLOW: {result.id}: {m.facts.slowdown}." for result, m in measured if m.facts.slowdown]
+    parts += ["\n".join(map(_wrapped, slow))] if slow else []
     parts += [_absent(result) for result in report.artifacts if result.measurements is None]
     if report.noise:
         parts.append("\n".join(["NOISY: do not compare these figures with others.", *map(_item, report.noise)]))

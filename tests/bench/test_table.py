@@ -56,6 +56,16 @@ def test_noise_is_said_and_its_absence_is_silent(report: BenchmarkReport) -> Non
     assert "NOISY" not in replace(report, noise=()).table()
 
 
+def test_an_artifact_that_is_slow_here_is_named(report: BenchmarkReport) -> None:
+    first = report.artifacts[0]
+    assert first.measurements is not None
+    assert "SLOW" not in report.table()
+    facts = replace(first.measurements.facts, slowdown="it lacks its fast kernels")
+    slow = replace(first, measurements=replace(first.measurements, facts=facts))
+    table = replace(report, artifacts=(slow, *report.artifacts[1:])).table()
+    assert f"SLOW: {first.id}: it lacks its fast kernels." in table
+
+
 def test_nothing_measured_gives_reasons_and_no_empty_table(report: BenchmarkReport) -> None:
     table = replace(report, artifacts=report.artifacts[-1:]).table()
     assert "Latency" not in table
