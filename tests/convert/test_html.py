@@ -1,183 +1,29 @@
+"""The page of evidence: every number of the report, and nothing that a user wrote as markup."""
+
 from __future__ import annotations
 
-import dataclasses
-import math
 import re
-from html.parser import HTMLParser
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from edgebert.convert.evidence import Measurement, Probe, TaskScore
+from edgebert.convert.evidence import TaskScore
 from edgebert.convert.html import to_html
-from edgebert.convert.report import FAILED, PASSED, REFUSED, Evaluation, Outcome, Report
+from edgebert.convert.report import REFUSED
 from edgebert.convert.target import GateLimits
-
-VOID = {"meta", "br"}
-MEANING = "Share of the texts that get the label that float32 gives, be it right or wrong"
-REASONS = ("answers agree on 61.35% of 872 decisions, at least 97.50% is required", "an output differs by 7.1 & more")
-
-
-def accuracy(value: float, reference: float) -> tuple[TaskScore, ...]:
-    """The scores of a classifier; its F1 falls by little."""
-    return TaskScore("accuracy", value, reference), TaskScore("macro_f1", 0.8897, 0.8901)
-
-
-def measurement(**changes: Any) -> Measurement:
-    probes = tuple(
-        Probe(length=n, padded_to=n, batch=1, max_abs_diff=d) for n, d in ((2, 0.1), (16, 0.01), (64, 0.001))
-    )
-    plain = Measurement(
-        runtime="onnxruntime 1.22.0",
-        threads=4,
-        details={"providers": "CPUExecutionProvider"},
-        probes=probes,
-        decisions=872,
-        max_abs_diff=0.7126,
-        mean_abs_diff=0.09598,
-        label_agreement=860 / 872,
-        neighbour_diff=0.0112,
-        golden_diff=0.128,
-        largest=4.2,
-        scores=accuracy(774 / 872, 777 / 872),
-    )
-    return dataclasses.replace(plain, **changes)
-
-
-def outcome(**changes: Any) -> Outcome:
-    plain = Outcome(
-        id="onnx-int8",
-        backend="onnx",
-        precision="int8",
-        targets=("x86-cpu", "arm64-linux"),
-        status=PASSED,
-        reasons=(),
-        quantization="weights int8, one scale per output channel",
-        bytes=67_490_868,
-        seconds=13.81,
-        limits=GateLimits(min_label_agreement=0.975, max_metric_drop=0.01, max_logit_difference=None),
-        tolerance=0.5498,
-        measurement=measurement(),
-    )
-    return dataclasses.replace(plain, **changes)
-
-
-def evaluated(
-    scores: dict[str, float], path: str | None = "e", sha256: str | None = "0" * 64, meaning: str = MEANING
-) -> Evaluation:
-    return Evaluation(path, sha256, 872, scores, meaning)
-
-
-def report(*artifacts: Outcome, **changes: Any) -> Report:
-    plain = Report(
-        name="sst2",
-        checkpoint="checkpoints/distilbert-cased-sst2",
-        parameters=65_783_042,
-        task="text-classification",
-        labels=("NEGATIVE", "POSITIVE"),
-        problem_type="single_label_classification",
-        graph_diff=2.4e-7,
-        evaluation=evaluated({"accuracy": 777 / 872, "macro_f1": 0.8901}, "dev.tsv", "54a9c12c" * 8),
-        calibration="built-in",
-        machine={
-            "system": "Linux",
-            "architecture": "x86_64",
-            "model": "AMD EPYC",
-            "isa": ["avx2", "fma"],
-            "physical_cores": 2,
-            "memory_bytes": 25_276_514_304,
-        },
-        tools={"edgebert": "0.1.0", "onnxruntime": "1.22.0"},
-        created="2026-01-02T03:04:05+00:00",
-        notes=(),
-        artifacts=artifacts or (outcome(),),
-    )
-    return dataclasses.replace(plain, **changes)
-
-
-def failed(**changes: Any) -> Outcome:
-    nothing: dict[str, Any] = {"measurement": None, "bytes": None, "tolerance": None, "quantization": None}
-    return outcome(status=FAILED, **{"id": "tflite-int8", "backend": "tflite", **nothing, **changes})
-
-
-def without_evaluation(*artifacts: Outcome) -> Report:
-    bare = [
-        dataclasses.replace(a, measurement=dataclasses.replace(a.measurement, scores=())) if a.measurement else a
-        for a in artifacts
-    ]
-    return report(*bare, evaluation=evaluated({}, None, None))
-
-
-def many(count: int) -> Report:
-    kinds = [(backend, precision) for backend in ("onnx", "openvino", "tflite") for precision in ("fp32", "int8")]
-    artifacts = []
-    for index in range(count):
-        backend, precision = kinds[index % len(kinds)]
-        artifacts.append(outcome(id=f"{backend}-{precision}-{index}", backend=backend, precision=precision))
-    return report(*artifacts)
-
-
-class Page(HTMLParser):
-    """A page as its elements; raises ``AssertionError`` where a tag is not closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.cells: dict[str, dict[str, str]] = {}
-        self.below: dict[str, str] = {}
-        self.drawn: list[tuple[dict[str, str], str]] = []
-        self.verdict = ""
-        self.text = ""
-        self._open: list[tuple[str, dict[str, str]]] = []
-        self._row = ""
-        self.feed(text)
-        self.close()
-        assert not self._open, f"never closed: {self._open}"
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        attributes = {name: value or "" for name, value in attrs}
-        assert len(attributes) == len(attrs), f"an attribute of <{tag}> stands there twice"
-        self.elements.append((tag, attributes))
-        if tag == "text":
-            self.drawn.append((attributes, ""))
-        if tag not in VOID:
-            self._open.append((tag, attributes))
-
-    def handle_startendtag(self, tag: str, attrs: Any) -> None:
-        assert "svg" in [name for name, _ in self._open], f"<{tag}/> is no empty element outside SVG"
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open, f"</{tag}> closes nothing"
-        assert self._open.pop()[0] == tag, f"</{tag}> closes another element"
-
-    def handle_data(self, data: str) -> None:
-        names = [name for name, _ in self._open]
-        if "style" in names:
-            return
-        self.text += data
-        for name, attributes in self._open:
-            if name == "th" and attributes.get("scope") == "row":
-                self._row = data
-                self.cells[data] = {}
-            elif name == "td" and "data-label" in attributes:
-                row = self.cells[self._row]
-                row[attributes["data-label"]] = f"{row.get(attributes['data-label'], '')} {data}".strip()
-            elif name == "td":
-                self.below[self._row] = self.below.get(self._row, "") + data
-            elif name == "text":
-                self.drawn[-1] = (attributes, self.drawn[-1][1] + data)
-            elif attributes.get("class") == "verdict":
-                self.verdict += data
-
-    def count(self, tag: str, **attributes: str) -> int:
-        return sum(1 for name, has in self.elements if name == tag and attributes.items() <= has.items())
-
-
-def page(shown: Report) -> Page:
-    return Page(to_html(shown))
+from tests.convert.pages import (
+    MEANING,
+    REASONS,
+    Page,
+    accuracy,
+    evaluated,
+    failed,
+    many,
+    measurement,
+    outcome,
+    page,
+    report,
+    without_evaluation,
+)
 
 
 @pytest.mark.parametrize(
@@ -440,115 +286,3 @@ def test_nothing_is_loaded_from_elsewhere():
     assert not any(name.startswith("on") for name in names)
     assert "http://" not in text and "https://" not in text
     assert "url(" not in text and "@import" not in text and "@font-face" not in text
-
-
-def test_each_measured_artifact_has_a_line_and_a_labelled_point():
-    shown = report(outcome(), outcome(id="tflite-fp32", backend="tflite", precision="fp32"), failed(id="tflite-int8"))
-    parsed = page(shown)
-    assert parsed.count("svg") == 2
-    assert parsed.count("path", **{"class": "line onnx"}) == parsed.count("path", **{"class": "line tflite"}) == 1
-    labels = [text for _, text in parsed.drawn]
-    assert labels.count("onnx-int8") == labels.count("tflite-fp32") == 2
-    assert "tflite-int8" not in labels
-    assert "circle onnx, triangle tflite" in parsed.text and "dotted int8, solid fp32" in parsed.text
-    dashes = {a["class"]: a["stroke-dasharray"] for tag, a in parsed.elements if "stroke-dasharray" in a}
-    assert dashes["line onnx"] != dashes["line tflite"] == "none"
-
-
-def test_the_length_plot_is_logarithmic_and_shows_the_worst_probe_of_a_length():
-    probes = [(2, 1, 1e-1), (2, 2, 1.0), (16, 1, 1e-2), (128, 1, 1e-4)]
-    drawn = measurement(probes=tuple(Probe(n, n, batch, d) for n, batch, d in probes))
-    parsed = page(report(outcome(measurement=drawn)))
-    marks = [a for tag, a in parsed.elements if tag == "circle" and a["r"] == "2.2"]
-    x = [float(mark["cx"]) for mark in marks]
-    y = [float(mark["cy"]) for mark in marks]
-    assert len(marks) == 3
-    assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
-    assert y[2] - y[1] == pytest.approx(y[1] - y[0], abs=0.2)
-    ticks = {text: float(a["y"]) - 4 for a, text in parsed.drawn if text in {"1", "1e-2", "1e-4"}}
-    assert list(ticks.values()) == pytest.approx([y[0], y[1], y[2]][::-1], abs=0.2)
-
-
-def test_an_exact_zero_lies_on_the_bottom():
-    drawn = measurement(probes=(Probe(2, 2, 1, 0.0), Probe(4, 4, 1, 1e-3), Probe(8, 8, 1, 1e-2)))
-    marks = [
-        float(a["cy"])
-        for tag, a in page(report(outcome(measurement=drawn))).elements
-        if tag == "circle" and a["r"] == "2.2"
-    ]
-    assert marks == sorted(marks, reverse=True)
-    assert page(report(outcome(measurement=measurement(probes=(Probe(2, 2, 1, 0.0),))))).count("svg") == 2
-
-
-def test_a_smaller_and_better_artifact_lies_further_left_and_up():
-    small = outcome(id="onnx-int8", bytes=10_000_000, measurement=measurement(scores=accuracy(0.9, 0.89)))
-    large = outcome(id="onnx-fp32", bytes=90_000_000, measurement=measurement(scores=accuracy(0.8, 0.89)))
-    marks = [a for tag, a in page(report(small, large)).elements if tag == "circle" and a["r"] == "4.5"]
-    (first, second) = ((float(a["cx"]), float(a["cy"])) for a in marks)
-    assert first[0] < second[0] and first[1] < second[1]
-
-
-@pytest.mark.parametrize("count", [1, 6, 30])
-def test_labels_of_a_plot_do_not_cover_each_other(count):
-    shown = many(count)
-    ids = {artifact.id for artifact in shown.artifacts}
-    for plot in re.findall(r"<svg.*?</svg>", to_html(shown), flags=re.DOTALL):
-        boxes = []
-        for attributes, text in Page(plot).drawn:
-            if text in ids:
-                left, base = float(attributes["x"]), float(attributes["y"])
-                boxes.append((left, base - 9, left + 5 * len(text), base + 2))
-        assert len(boxes) == count
-        for position, one in enumerate(boxes):
-            for other in boxes[:position]:
-                apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
-                assert apart, (one, other)
-
-
-names = st.text(st.characters(codec=None), max_size=20)
-differences = st.one_of(st.just(0.0), st.floats(1e-12, 1e6))
-shares = st.floats(0.0, 1.0)
-
-
-@st.composite
-def outcomes(draw: st.DrawFn) -> list[Outcome]:
-    found = []
-    for index in range(draw(st.integers(1, 8))):
-        lengths = draw(st.lists(st.integers(1, 512), max_size=6))
-        measured = measurement(
-            probes=tuple(Probe(n, n, 1, draw(differences)) for n in lengths),
-            label_agreement=draw(shares),
-            max_abs_diff=draw(differences),
-            scores=accuracy(draw(shares), draw(shares)),
-        )
-        backend = draw(st.sampled_from(["onnx", "openvino", "tflite", "tensorrt"]))
-        precision = draw(st.sampled_from(["fp32", "fp16", "int8"]))
-        found.append(
-            outcome(
-                id=f"{backend}-{precision}-{index}",
-                backend=backend,
-                precision=precision,
-                bytes=draw(st.integers(1, 10**10)),
-                status=draw(st.sampled_from([PASSED, REFUSED])),
-                reasons=tuple(draw(st.lists(names, max_size=2))),
-                measurement=draw(st.sampled_from([measured, measured, None])),
-            )
-        )
-    return found
-
-
-@settings(max_examples=60, deadline=None)
-@given(outcomes(), names, st.lists(names, max_size=20), shares)
-def test_any_report_gives_a_page_whose_plots_stay_in_their_frames(artifacts, name, labels, reference):
-    evaluation = evaluated({"accuracy": reference, "macro_f1": reference}, name, name, name)
-    text = to_html(report(*artifacts, name=name, labels=tuple(labels), evaluation=evaluation))
-    assert text.encode().decode() == text
-    parsed = Page(text)
-    assert list(parsed.cells) == [artifact.id for artifact in artifacts]
-    heights = [float(a["viewbox"].split()[3]) for tag, a in parsed.elements if tag == "svg"]
-    for tag, attributes in parsed.elements:
-        for key in ("x", "cx", "y", "cy"):
-            if key in attributes and tag in {"text", "circle"}:
-                value = float(attributes[key])
-                assert math.isfinite(value)
-                assert 0 <= value <= (460 if key.endswith("x") else max(heights))
