@@ -52,7 +52,8 @@ def new_folder(out: Path) -> Iterator[tuple[Path, Path, Callable[[], None]]]:
     except FileExistsError as error:
         raise _exists(out) from error
     except OSError as error:
-        raise output_error(error, error.filename or out) from error
+        elsewhere = isinstance(error.filename, str) and not Path(error.filename).is_relative_to(staging.root)
+        raise output_error(error, error.filename if elsewhere else out) from error
     finally:
         staging.close()
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgebert.bundle.output import output_error
+from edgebert.bundle.output import FULL
 from edgebert.errors import OutputError
 
 _NO_MATCH = re.compile(r"ERROR: No matching distribution found for (.+)")
@@ -49,7 +49,8 @@ class Pip:
 
         Raises:
             NoWheel: no index has a wheel for one of the requirements.
-            OutputError: no index can be reached, the disk is full, or anything else; the message has pip's words.
+            OutputError: no index can be reached, or anything else; the message has pip's words.
+            OSError: the disk is full, or takes no file of this size.
         """
         command = [sys.executable, "-m", "pip", verb, "--quiet", "--disable-pip-version-check", "--no-input"]
         done = subprocess.run(
@@ -64,8 +65,9 @@ class Pip:
             raise self._failure(verb, done.stderr)
 
     def _failure(self, verb: str, said: str) -> Exception:
-        if os.strerror(errno.ENOSPC) in said:
-            return output_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), self._scratch)
+        for code in (*FULL, errno.EFBIG):
+            if os.strerror(code) in said:
+                return OSError(code, os.strerror(code))
         if broken := _BROKEN.search(said):
             reason = _ERRNO.sub("", broken[1].rpartition(": ")[2].strip("'\")"))
             return OutputError(
@@ -75,7 +77,8 @@ class Pip:
         if unmatched := _NO_MATCH.search(said):
             return NoWheel(unmatched[1].strip())
         lines = [line for line in said.splitlines() if line.strip() and not line.startswith("WARNING")] or ["no reason"]
-        errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+        # A cross stands before the reason where pip explains itself at length.
+        errors = [line[len(mark) :] for line in lines for mark in ("ERROR: ", "× ") if line.startswith(mark)]
         return OutputError(
             f"pip {verb} fails: {(errors[:1] or lines[-1:])[0]}",
             hint="Check pip's settings (pip config list) and the packages that it names, then try again.",

@@ -213,6 +213,17 @@ def test_what_appears_meanwhile_stays(make: Callable[..., Path], tmp_path: Path)
     assert list((tmp_path / "house").iterdir()) == []
 
 
+def test_a_full_disk(make: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pip says when it cannot write becomes the error of every full disk, and names the folder to make."""
+    said = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n"
+    done = subprocess.CompletedProcess[str]([], 1, "", said)
+    monkeypatch.setattr(subprocess, "run", lambda *args, **options: done)
+    with pytest.raises(OutputError, match=f"^Cannot write '{tmp_path / 'house'}': No space left on device") as refused:
+        make()
+    assert "MB are free" in refused.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("step", ["choosing", "downloading"])
 def test_an_interrupted_run_leaves_nothing(make: Callable[..., Path], tmp_path: Path, step: str) -> None:
     def interrupt(line: str) -> None:

@@ -41,15 +41,6 @@ def test_a_wrong_use_is_told_with_the_words_of_pip(tmp_path: Path) -> None:
         Pip(tmp_path).run("download", "--dust")
 
 
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n"
-    done = subprocess.CompletedProcess[str]([], 1, "", said)
-    monkeypatch.setattr(subprocess, "run", lambda *args, **options: done)
-    with pytest.raises(OutputError, match="No space left on device") as refused:
-        Pip(tmp_path).run("download", "click")
-    assert "MB are free" in refused.value.hint
-
-
 def test_temporary_files_are_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
 
