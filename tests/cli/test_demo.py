@@ -15,7 +15,8 @@ def test_demo(tmp_path: Path) -> None:
         pytest.importorskip(name)
     result = run("demo", "--out", "demo.edgebert", cwd=tmp_path)
     assert result.code == 0, result.err
-    for artifact in ("onnx-fp32", "onnx-int8", "openvino-fp16", "openvino-int8", "tflite-fp32", "tflite-int8"):
+    built = ("onnx-fp32", "onnx-int8", "openvino-fp16", "openvino-int8", "tflite-fp32", "tflite-fp16", "tflite-int8")
+    for artifact in built:
         assert f"{artifact}: passed" in result.progress
     answers = [line.split("  ")[0] for line in result.out.splitlines() if line.startswith(("POSITIVE", "NEGATIVE"))]
     assert len(answers) == 3

@@ -70,6 +70,7 @@ def _alter_tflite(path: Path, change: Callable[[Any], Any]) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     content = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    floats = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.FLOAT16: np.float16}
     altered = set()
     for tensor in (tensor for graph in content.subgraphs for tensor in graph.tensors):
         buffer = content.buffers[tensor.buffer]
@@ -77,9 +78,9 @@ def _alter_tflite(path: Path, change: Callable[[Any], Any]) -> None:
             continue
         if tensor.type == schema.TensorType.INT8:
             tensor.quantization.scale = change(tensor.quantization.scale).astype(np.float32)
-        elif tensor.type == schema.TensorType.FLOAT32 and tensor.buffer not in altered:
-            data = np.frombuffer(bytes(buffer.data), np.float32)
-            buffer.data = np.frombuffer(change(data).astype(np.float32).tobytes(), np.uint8)
+        elif tensor.type in floats and tensor.buffer not in altered:
+            data = np.frombuffer(bytes(buffer.data), floats[tensor.type])
+            buffer.data = np.frombuffer(change(data).astype(data.dtype).tobytes(), np.uint8)
         altered.add(tensor.buffer)
     assert altered
     builder = flatbuffers.Builder(path.stat().st_size)

@@ -97,5 +97,7 @@ def test_nothing_of_the_work_is_left(good: tuple[Path, Report, Any]) -> None:
 
 
 def test_progress_names_stages_and_artifacts(good: tuple[Path, Report, list[tuple[str, str | None]]]) -> None:
-    work = [step for name in models.ALL_ARTIFACTS for step in (("export", name), ("measure", name), (PASSED, name))]
+    work = [
+        step for name in sorted(models.ALL_ARTIFACTS) for step in (("export", name), ("measure", name), (PASSED, name))
+    ]
     assert good[2] == [("libraries", None), ("checkpoint", None), ("graph", None), *work, ("write", None)]
