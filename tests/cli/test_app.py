@@ -14,7 +14,7 @@ from edgebert.cli.app import cli
 from tests.cli.command import Result, run
 
 Edgebert = Callable[..., Result]
-VERBS = ["convert", "predict", "inspect", "verify", "bench", "doctor", "targets", "demo"]
+VERBS = ["convert", "predict", "inspect", "verify", "bench", "doctor", "targets", "wheelhouse", "demo"]
 
 
 def test_help(edgebert: Edgebert) -> None:
