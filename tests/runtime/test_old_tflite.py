@@ -59,13 +59,13 @@ def in_old_runtime(script: str, path: Path, data: object) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_float32_serves_the_old_runtime_with_the_same_labels(bundle: Path) -> None:
+def test_float16_weights_serve_the_old_runtime_with_the_same_labels(bundle: Path) -> None:
     texts = calibration_texts()
     artifact, distribution, version, old, verdicts = in_old_runtime(_SCRIPT, bundle, texts)
-    assert (artifact, distribution) == ("tflite-fp32", "tflite-runtime")
+    assert (artifact, distribution) == ("tflite-fp16", "tflite-runtime")
     assert version.startswith("2.14")
     assert "ai-edge-litert" in verdicts["tflite-int8"]
-    with edgebert.load(bundle, artifact="tflite-fp32") as model:
+    with edgebert.load(bundle, artifact="tflite-fp16") as model:
         assert model.explain().facts.distribution == "ai-edge-litert"
         assert [result["label"] for result in old] == [result["label"] for result in model(texts)]
 
