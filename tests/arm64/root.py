@@ -19,11 +19,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
+from edgebert.convert.wheelhouse.pip import Pip
+from edgebert.convert.wheelhouse.project import build_project_wheel
+from edgebert.errors import OutputError
 from tests.arm64 import cpus
 from tests.arm64.packages import Unavailable, fetch_packages
 
@@ -41,7 +44,6 @@ _ROOT_GLIBC = 36
 """That of Debian 12."""
 _NO_DUMP = ("/bin/sh", "-c", 'ulimit -c 0; exec "$@"', "sh")
 """Before a command: some programs of the tests are meant to crash."""
-_SOURCES = ("edgebert", "targets", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
 class Board:
@@ -153,8 +155,12 @@ def build_board(scratch: Path, *, distributions: Sequence[str] = ()) -> Board:
     packages = hashlib.sha256(repr((_PACKAGES, _os_release())).encode()).hexdigest()[:16]
     root = _cached(f"root-{packages}", lambda path: fetch_packages(_PACKAGES, "arm64", path, dependencies=True))
     version = (root / "usr/bin/python3").readlink().name.removeprefix("python")
-    wheel = _build_wheel(scratch / "wheel")
-    return Board(emulators, root, _install(wheel, version, scratch / "site", distributions), scratch)
+    built = scratch / "wheel"
+    built.mkdir()
+    with _network():
+        pip = Pip(built)
+        site = _install(pip, build_project_wheel(pip, built), version, scratch / "site", distributions)
+    return Board(emulators, root, site, scratch)
 
 
 def find_emulators() -> list[Path]:
@@ -203,22 +209,7 @@ def _os_release() -> str:
     return f"{release['ID']}-{release.get('VERSION_ID', 'testing')}"
 
 
-def _build_wheel(folder: Path) -> Path:
-    """The project's wheel, of a copy: a build folder in the checkout could hold modules that are gone."""
-    source = folder / "source"
-    source.mkdir(parents=True)
-    for name in _SOURCES:
-        path = REPOSITORY / name
-        if path.is_dir():
-            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(path, source)
-    _pip("wheel", "--no-deps", "--wheel-dir", folder, source)
-    [wheel] = folder.glob("*.whl")
-    return wheel
-
-
-def _install(wheel: Path, version: str, site: Path, distributions: Sequence[str]) -> Path:
+def _install(pip: Pip, wheel: Path, version: str, site: Path, distributions: Sequence[str]) -> Path:
     """Install the wheel as on a board without a network: from a folder of wheels made on this host."""
     glibc = range(_ROOT_GLIBC, _GLIBC.stop, -1) if distributions else _GLIBC
     tags = [f"manylinux_2_{minor}_aarch64" for minor in glibc]
@@ -229,23 +220,24 @@ def _install(wheel: Path, version: str, site: Path, distributions: Sequence[str]
     versions: list[str | Path] = [] if distributions else ["--constraint", constraints]
 
     def download(folder: Path) -> None:
-        _pip("download", *board, *versions, "--dest", folder, *wanted)
+        pip.run("download", *board, *versions, "--dest", folder, *wanted)
         (folder / wheel.name).unlink()
 
     pins = [version, *distributions, (REPOSITORY / "setup.cfg").read_text(), constraints.read_text()]
     house = _cached(f"wheels-{hashlib.sha256(repr(pins).encode()).hexdigest()[:16]}", download)
-    _pip("install", *board, "--no-index", "--find-links", house, "--target", site, *wanted)
+    pip.run("install", *board, "--no-index", "--find-links", house, "--target", site, *wanted)
     return site
 
 
-def _pip(verb: str, *arguments: str | Path) -> None:
-    command = [sys.executable, "-m", "pip", verb, "--quiet", "--retries=1", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    retries = [line for line in done.stderr.splitlines() if "Retrying" in line]
-    if done.returncode != 0 and retries:
-        raise Unavailable(f"pip {verb} reaches no package index: {retries[0]}")
-    if done.returncode != 0:
-        raise RuntimeError(f"pip {verb} failed:\n{done.stderr}")
+@contextmanager
+def _network() -> Iterator[None]:
+    """What fails since no package index can be reached, is unavailable."""
+    try:
+        yield
+    except OutputError as error:
+        if "reaches no package index" in error.message:
+            raise Unavailable(error.message) from error
+        raise
 
 
 def _cached(name: str, make: Callable[[Path], None]) -> Path:
