@@ -1,7 +1,8 @@
 """A JSON value that knows where it stands, so that every refusal can name the place.
 
-``Field`` is what ``edgebert.bundle.manifest`` reads with: each method checks one kind of value and either returns it or
-raises one ``ManifestError`` that names the JSON path, the reason and what is allowed.
+``Field`` is what ``edgebert.bundle.manifest`` and ``edgebert.bundle.recipe`` read with: each method checks one kind of
+value and either returns it or raises one ``ManifestError`` that names the document, the JSON path, the reason and what
+is allowed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from edgebert.bundle.limits import MAX_MANIFEST_BYTES, MAX_TEXT
@@ -17,6 +19,18 @@ from edgebert.bundle.schema import MANIFEST_NAME
 from edgebert.errors import ManifestError
 
 HINT = "The bundle is damaged or was not written by EdgeBERT: copy it again, or convert the checkpoint again."
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON document that is read strictly: what messages call it, and the most bytes that it may have."""
+
+    name: str
+    kind: str
+    limit: int
+
+
+MANIFEST = Document(MANIFEST_NAME, "a manifest", MAX_MANIFEST_BYTES)
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 # Control characters and line separators would break one-line output; lone surrogates are not UTF-8.
@@ -39,42 +53,43 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return repeated
 
 
-def read_json(data: bytes) -> Field:
-    """Decodes the bytes of a manifest: UTF-8 without a byte order mark, one JSON value, at most 4 MiB.
+def read_json(data: bytes, document: Document = MANIFEST) -> Field:
+    """Decodes the bytes of a document: UTF-8 without a byte order mark, one JSON value, no longer than its limit.
 
     NaN, infinite numbers and repeated keys are let through here and refused by ``Field``, which knows where they stand.
 
     Raises:
         ManifestError: the bytes are not such a text.
     """
-    if len(data) > MAX_MANIFEST_BYTES:
+    if len(data) > document.limit:
         raise ManifestError(
-            f"{MANIFEST_NAME} has {len(data)} bytes; a manifest has at most {MAX_MANIFEST_BYTES}.", hint=HINT
+            f"{document.name} has {len(data)} bytes; {document.kind} has at most {document.limit}.", hint=HINT
         )
     try:
-        return Field(json.loads(data.decode("utf-8"), object_pairs_hook=_pairs), "")
+        return Field(json.loads(data.decode("utf-8"), object_pairs_hook=_pairs), "", document)
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 (byte {error.start})"
     except RecursionError:
         reason = "is nested too deeply"
     except ValueError as error:
         reason = f"is not JSON ({error})"
-    raise ManifestError(f"{MANIFEST_NAME} {reason}.", hint=HINT)
+    raise ManifestError(f"{document.name} {reason}.", hint=HINT)
 
 
 class Field:
-    """One JSON value with its path from the top of the manifest, as in ``artifacts[2].shapes.buckets``."""
+    """One JSON value with its path from the top of its document, as in ``artifacts[2].shapes.buckets``."""
 
-    __slots__ = ("path", "value")
+    __slots__ = ("document", "path", "value")
 
-    def __init__(self, value: object, path: str) -> None:
+    def __init__(self, value: object, path: str, document: Document = MANIFEST) -> None:
         self.value: Any = value
         self.path = path
+        self.document = document
 
     def fault(self, reason: str, allowed: str) -> ManifestError:
         """The error that this value is refused for ``reason``; ``allowed`` says what may stand here."""
         place = f"{self.path}: " if self.path else ""
-        return ManifestError(f"{MANIFEST_NAME}: {place}{reason}; allowed: {allowed}.", hint=HINT)
+        return ManifestError(f"{self.document.name}: {place}{reason}; allowed: {allowed}.", hint=HINT)
 
     def object(self, keys: Sequence[str]) -> dict[str, Field]:
         """An object with exactly these keys."""
@@ -103,7 +118,7 @@ class Field:
             raise self.fault(f"is {_kind(self.value)}", allowed)
         if not minimum <= len(self.value) <= maximum:
             raise self.fault(f"has {len(self.value)} items", allowed)
-        return [Field(item, f"{self.path}[{index}]") for index, item in enumerate(self.value)]
+        return [Field(item, f"{self.path}[{index}]", self.document) for index, item in enumerate(self.value)]
 
     def text(self, maximum: int) -> str:
         """A printable text of 1 to ``maximum`` characters."""
@@ -179,7 +194,7 @@ class Field:
             path = f"{self.path}[{_show(key)}]"
         else:
             path = f"{self.path}.{key}" if self.path else key
-        return Field(self.value.get(key), path)
+        return Field(self.value.get(key), path, self.document)
 
 
 def _kind(value: object) -> str:
