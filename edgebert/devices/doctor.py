@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebert.devices.backends import Runtime, find_runtimes, installed_version
+from edgebert.devices.gpu import GpuReport, find_gpus
 from edgebert.devices.isa import KNOWN_ISA
 from edgebert.devices.kernel_files import read_text
 from edgebert.devices.machine import Machine, describe_machine
@@ -31,12 +32,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """This machine, its runtimes in order of preference, what is wrong, and what is only worth knowing."""
+    """This machine, its runtimes in order of preference, what is wrong, and what is only worth knowing.
+
+    ``gpus`` is ``None`` where there is no NVIDIA driver; then only the runtime that needs one says so.
+    """
 
     machine: Machine
     runtimes: tuple[Runtime, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    gpus: GpuReport | None
 
     @property
     def usable(self) -> bool:
@@ -46,16 +51,24 @@ class Diagnosis:
 
 def diagnose() -> Diagnosis:
     """Look at this machine and its installed packages; imports no backend and never raises."""
-    machine, host, runtimes = describe_machine(), this_host(), tuple(find_runtimes())
+    machine, host, installed, gpus = describe_machine(), this_host(), tuple(find_runtimes()), find_gpus()
+    runtimes = tuple(_with_gpu(runtime, gpus) for runtime in installed)
     problems = [
         *_architecture(machine, host),
-        *_broken_runtimes(runtimes),
+        *_broken_runtimes(installed),
         *_conflicts(),
         *_no_backend(machine, runtimes, host),
         *_hidden_topology(machine, runtimes, Path("/")),
     ]
     notes = (*_speed_notes(machine), *_tokenizer_notes(), *_package_notes(host))
-    return Diagnosis(machine, runtimes, tuple(problems), notes)
+    return Diagnosis(machine, runtimes, tuple(problems), notes, gpus if gpus.driver else None)
+
+
+def _with_gpu(runtime: Runtime, gpus: GpuReport) -> Runtime:
+    if runtime.backend != "tensorrt" or gpus.problem is None:
+        return runtime
+    problem = f"{runtime.problem}, and {gpus.problem}" if runtime.problem else gpus.problem
+    return replace(runtime, problem=problem, install="an NVIDIA GPU with a working driver comes first")
 
 
 def _architecture(machine: Machine, host: PythonHost) -> list[Problem]:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgebert.bundle.schema import Artifact, Manifest, Profile, Requires
 from edgebert.devices import Machine, Runtime, version_at_least
 from edgebert.errors import SelectionError
 from edgebert.runtime.engines import ENGINES
+
+if TYPE_CHECKING:
+    from edgebert.devices.gpu import GpuReport
+
+
+def ask_driver() -> GpuReport:
+    """The GPUs of this machine, as :func:`edgebert.devices.gpu.find_gpus` finds them."""
+    from edgebert.devices.gpu import find_gpus  # ctypes and subprocess, which few loads need
+
+    return find_gpus()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,7 @@ def rank(
     artifact: str | None = None,
     backend: str | None = None,
     precision: str | None = None,
+    find_gpus: Callable[[], GpuReport] = ask_driver,
 ) -> list[Candidate]:
     """Every artifact that the pins allow, best first for this machine.
 
@@ -51,6 +64,7 @@ def rank(
         artifact: only the artifact with this id.
         backend: only artifacts for this backend.
         precision: only artifacts of this precision.
+        find_gpus: asks for the GPUs of the machine; called once, and only when an artifact requires one.
 
     Raises:
         SelectionError: no artifact of the bundle is what the pins ask for.
@@ -58,8 +72,9 @@ def rank(
     _check_pin("artifact", artifact, [a.id for a in manifest.artifacts])
     _check_pin("backend", backend, [a.backend for a in manifest.artifacts])
     _check_pin("precision", precision, [a.precision for a in manifest.artifacts])
+    find_once = functools.cache(find_gpus)
     candidates = [
-        judge(item, profile, machine, runtimes)
+        judge(item, profile, machine, runtimes, find_once)
         for item, profile in _order(manifest, machine)
         if artifact in (None, item.id) and backend in (None, item.backend) and precision in (None, item.precision)
     ]
@@ -105,10 +120,19 @@ def _specificity(profile: Profile) -> tuple[bool, bool]:
     return profile.vendor is not None, bool(profile.architectures)
 
 
-def judge(artifact: Artifact, profile: Profile | None, machine: Machine, runtimes: Sequence[Runtime]) -> Candidate:
-    """Whether a machine can run an artifact, and with which of the known ``runtimes``: the first one allowed."""
+def judge(
+    artifact: Artifact,
+    profile: Profile | None,
+    machine: Machine,
+    runtimes: Sequence[Runtime],
+    find_gpus: Callable[[], GpuReport] = ask_driver,
+) -> Candidate:
+    """Whether a machine can run an artifact, and with which of the known ``runtimes``: the first one allowed.
+
+    ``find_gpus`` is called only when the artifact requires a GPU, and the CPU is one that it runs on.
+    """
     requires = artifact.requires
-    reason = _missing_hardware(requires, machine)
+    reason = _missing_hardware(requires, machine, find_gpus)
     if reason is None and artifact.backend not in ENGINES:
         reason = f"this EdgeBERT has no engine for {artifact.backend}"
     if reason is not None:
@@ -124,12 +148,15 @@ def judge(artifact: Artifact, profile: Profile | None, machine: Machine, runtime
     return Candidate(artifact, profile, None, reason, next((r.install for r in allowed), ""))
 
 
-def _missing_hardware(requires: Requires, machine: Machine) -> str | None:
+def _missing_hardware(requires: Requires, machine: Machine, find_gpus: Callable[[], GpuReport]) -> str | None:
     if requires.architectures and machine.architecture not in requires.architectures:
         return f"needs a CPU of architecture {' or '.join(requires.architectures)}; this is {machine.architecture}"
     missing = [feature for feature in requires.isa if feature not in machine.isa]
     if missing:
         return f"needs a CPU with {', '.join(missing)}"
+    if requires.accelerator == "cuda":
+        problem = find_gpus().problem
+        return None if problem is None else f"needs an NVIDIA GPU; {problem}"
     if requires.accelerator is not None:
         return f"needs the accelerator {requires.accelerator}, which this EdgeBERT cannot use"
     return None

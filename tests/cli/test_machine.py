@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgebert.devices import doctor
+from edgebert.devices.gpu import GpuReport, Jetson
 from tests.cli.command import Result
 
 Edgebert = Callable[..., Result]
@@ -30,6 +31,21 @@ def test_doctor_with_a_backend(edgebert: Edgebert) -> None:
     assert result.code == 0
     assert "onnx: onnxruntime" in result.out
     assert json.loads(edgebert("doctor", "--json").out)["usable"] is True
+
+
+def test_doctor_with_a_driver_that_does_not_work(edgebert: Edgebert, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = doctor.diagnose()
+    jetson = Jetson("NVIDIA Jetson Orin Nano Developer Kit", "36.4.3", "6")
+    broken = GpuReport(True, "the NVIDIA driver does not work: cuInit says 999", "", "540.4.0", (), jetson)
+    monkeypatch.setattr(doctor, "diagnose", lambda: dataclasses.replace(whole, gpus=broken))
+    assert (
+        "  Jetson: NVIDIA Jetson Orin Nano Developer Kit, L4T 36.4.3 (JetPack 6)\n"
+        "  NVIDIA driver: 540.4.0, CUDA unknown\n"
+        "      no GPU: the NVIDIA driver does not work: cuInit says 999\n"
+    ) in edgebert("doctor").out
+    assert json.loads(edgebert("doctor", "--json").out)["gpus"]["jetson"]["l4t"] == "36.4.3"
+    monkeypatch.setattr(doctor, "diagnose", lambda: dataclasses.replace(whole, gpus=None))
+    assert json.loads(edgebert("doctor", "--json").out)["gpus"] is None
 
 
 def test_targets(edgebert: Edgebert, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from edgebert.devices import doctor
+from edgebert.devices import doctor, find_runtimes
 from edgebert.devices.doctor import diagnose
+from edgebert.devices.gpu import Gpu, GpuReport
 from edgebert.devices.machine import read_machine
 from edgebert.devices.wheels import PythonHost
 
@@ -131,3 +132,31 @@ def test_a_sandbox_that_hides_the_cpus_from_litert_is_a_problem(site, pretend, m
     (problem,) = diagnose().problems
     assert "/sys/devices/system/cpu/possible" in problem.what
     assert "XNNPACK" in problem.why
+
+
+def test_without_a_driver_only_tensorrt_says_so(site, pretend, monkeypatch):
+    pretend("intel-n100", "x86_64")
+    install(site, "tensorrt", "10.3.0", "tensorrt")
+    absent = GpuReport(False, "there is no NVIDIA driver (libcuda.so.1)", "", "", (), None)
+    monkeypatch.setattr(doctor, "find_gpus", lambda: absent)
+    found = diagnose()
+    assert found.gpus is None
+    assert not found.usable
+    said = {runtime.distribution: runtime.problem or "" for runtime in found.runtimes}
+    assert said.pop("tensorrt") == "there is no NVIDIA driver (libcuda.so.1)"
+    assert not any("NVIDIA" in text for text in [*said.values(), *found.notes, *whats(found)])
+    # To install it again would not help.
+    assert "tensorrt" not in whats(found)
+
+
+def test_with_a_gpu_tensorrt_is_told_as_it_is(site, pretend, monkeypatch):
+    pretend("jetson-orin-nano", "aarch64")
+    gpu = GpuReport(True, None, "12.6", "540.4.0", (Gpu("Orin", (8, 7), 8 * 10**9, integrated=True),), None)
+    monkeypatch.setattr(doctor, "find_gpus", lambda: gpu)
+    found = diagnose()
+    assert found.gpus == gpu
+    (tensorrt,) = [runtime for runtime in found.runtimes if runtime.backend == "tensorrt"]
+    assert (tensorrt,) == tuple(find_runtimes("tensorrt"))
+    monkeypatch.setattr(doctor, "find_gpus", lambda: GpuReport(True, "finds no GPU", "", "", (), None))
+    (tensorrt,) = [runtime for runtime in diagnose().runtimes if runtime.backend == "tensorrt"]
+    assert tensorrt.problem == "tensorrt is not installed, and finds no GPU"

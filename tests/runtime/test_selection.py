@@ -9,6 +9,7 @@ import pytest
 
 from edgebert.bundle import Manifest, Profile, Requires
 from edgebert.devices import Machine, Runtime
+from edgebert.devices.gpu import Gpu, GpuReport
 from edgebert.errors import SelectionError
 from edgebert.runtime.selection import Candidate, rank
 from tests.bundle import samples
@@ -107,7 +108,7 @@ def test_a_pin_that_the_bundle_lacks_names_what_there_is(pins: dict[str, str], n
     [
         ({"architectures": ("aarch64", "armv7l")}, "architecture aarch64 or armv7l; this is x86_64"),
         ({"isa": ("avx2", "avx512_vnni", "amx_int8")}, "needs a CPU with avx512_vnni, amx_int8"),
-        ({"accelerator": "cuda"}, "accelerator cuda"),
+        ({"accelerator": "npu"}, "needs the accelerator npu, which this EdgeBERT cannot use"),
     ],
 )
 def test_hardware_that_is_missing_is_named(requires: dict[str, Any], reason: str) -> None:
@@ -151,6 +152,48 @@ def test_a_runtime_of_another_distribution_does_not_do() -> None:
     assert candidate.runtime is None
     assert "tflite-runtime 2.14.0: not enough for this artifact" in str(candidate.reason)
     assert candidate.install == "pip install ai-edge-litert"
+
+
+NO_DRIVER = GpuReport(False, "there is no NVIDIA driver (libcuda.so.1)", "", "", (), None)
+NO_GPU = GpuReport(True, "the NVIDIA driver finds no GPU", "12.6", "540.4.0", (), None)
+ORIN = GpuReport(True, None, "12.6", "540.4.0", (Gpu("Orin", (8, 7), 8 * 10**9, integrated=True),), None)
+
+
+def for_cuda(*architectures: str) -> Manifest:
+    """Two TensorRT artifacts alone."""
+    first = samples.manifest().artifacts[0]
+    needs = Requires(architectures, (), {"tensorrt": "8.6"}, accelerator="cuda")
+    ids = ("tensorrt-fp16", "tensorrt-int8")
+    artifacts = tuple(replace(first, id=name, backend="tensorrt", requires=needs) for name in ids)
+    return replace(samples.manifest(profiles=()), artifacts=artifacts)
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        (NO_DRIVER, "needs an NVIDIA GPU; there is no NVIDIA driver (libcuda.so.1)"),
+        (NO_GPU, "needs an NVIDIA GPU; the NVIDIA driver finds no GPU"),
+        (ORIN, "this EdgeBERT has no engine for tensorrt"),
+    ],
+    ids=["no driver", "no GPU", "a GPU"],
+)
+def test_what_is_missing_for_cuda_is_named(report: GpuReport, reason: str) -> None:
+    candidates = rank(for_cuda(), machine(), EVERYTHING, find_gpus=lambda: report)
+    assert [(c.runtime, c.reason, c.install) for c in candidates] == [(None, reason, "")] * 2
+
+
+def test_the_driver_is_asked_once_and_only_when_a_gpu_is_required() -> None:
+    asked = []
+
+    def find_gpus() -> GpuReport:
+        asked.append(1)
+        return NO_DRIVER
+
+    rank(manifest(), machine(), EVERYTHING, find_gpus=find_gpus)
+    rank(for_cuda("aarch64"), machine("x86_64"), EVERYTHING, find_gpus=find_gpus)
+    assert asked == []
+    rank(for_cuda(), machine(), EVERYTHING, find_gpus=find_gpus)
+    assert asked == [1]
 
 
 def test_a_backend_without_an_engine_is_said() -> None:
