@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx
 import torch
+from onnx.external_data_helper import set_external_data
 
 from edgebert.bundle.schema import Requires, Shapes
 from edgebert.convert.exporters.base import Exported, ExportJob
@@ -21,6 +22,8 @@ IR_VERSION = 8
 """The oldest that holds opset 18, so that runtimes of older boards open the file too."""
 
 MODEL_FILE = "model.onnx"
+_EXTERNAL_BYTES = 1024
+"""Smaller tensors stay in ``model.onnx``."""
 REQUIRES = Requires(
     architectures=(),
     isa=(),
@@ -87,11 +90,8 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def save(model: onnx.ModelProto, folder: Path) -> None:
     """Write ``model.onnx`` and ``model.onnx.data``."""
-    onnx.save_model(
-        model,
-        folder / MODEL_FILE,
-        save_as_external_data=True,
-        all_tensors_to_one_file=True,
-        location=f"{MODEL_FILE}.data",
-        size_threshold=1024,
-    )
+    for tensor in model.graph.initializer:
+        if len(tensor.raw_data) >= _EXTERNAL_BYTES:
+            # Not `save_model(save_as_external_data=True)`: it refuses when the *working directory* has such a file.
+            set_external_data(tensor, f"{MODEL_FILE}.data")
+    onnx.save_model(model, folder / MODEL_FILE)

@@ -77,6 +77,19 @@ def test_shapes_requirements_and_words(artifact: str, exports: Exports) -> None:
     assert all(path.is_file() and path.stat().st_size for path in folder.iterdir())
 
 
+def test_onnx_is_written_also_where_the_working_directory_has_such_files(
+    exports: Exports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of onnx 1.23, which looks there for the file that it is to write elsewhere."""
+    first = exports("onnx-fp32")[0]
+    monkeypatch.chdir(first)
+    (tmp_path / "again").mkdir()
+    exporter_for("onnx").export(exports.job, "fp32", tmp_path / "again")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == {
+        path.name: path.read_bytes() for path in first.iterdir()
+    }
+
+
 def test_a_signature_per_bucket(exports: Exports) -> None:
     folder, _ = exports("tflite-int8")
     from ai_edge_litert.interpreter import Interpreter
