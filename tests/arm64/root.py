@@ -156,7 +156,7 @@ def build_board(scratch: Path, *, distributions: Sequence[str] = ()) -> Board:
     root = _cached(f"root-{packages}", lambda path: fetch_packages(_PACKAGES, "arm64", path, dependencies=True))
     version = (root / "usr/bin/python3").readlink().name.removeprefix("python")
     built = scratch / "wheel"
-    built.mkdir()
+    built.mkdir(parents=True)
     with _network():
         pip = Pip(built)
         site = _install(pip, build_project_wheel(pip, built), version, scratch / "site", distributions)
