@@ -142,7 +142,10 @@ def _ask(library: str, patience_s: float) -> dict[str, Any]:
     if process.returncode:
         end = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
         return {**broken, "problem": f"the process that asks it ended with {end}"}
-    answer: dict[str, Any] = json.loads(out)
+    try:
+        answer: dict[str, Any] = json.loads(out)
+    except ValueError:  # the driver ended the process, as if all were well
+        return {**broken, "problem": "the process that asks it ended without an answer"}
     return answer
 
 

@@ -62,6 +62,7 @@ def test_a_driver_without_a_gpu(tmp_path: Path, changes: dict[str, str]) -> None
         ({"COUNT_CODE": "999"}, "cuDeviceGetCount says 999 (CUDA_ERROR_UNKNOWN)"),
         ({"TOTAL_MEM": "cuDeviceTotalMem"}, "the driver is too old: it has no cuDeviceTotalMem_v2"),
         ({"BEFORE_INIT": "abort()"}, "the process that asks it ended with signal 6"),
+        ({"BEFORE_INIT": "_exit(0)"}, "the process that asks it ended without an answer"),
         ({"BEFORE_INIT": "_exit(7)"}, "the process that asks it ended with exit code 7"),
     ],
 )
