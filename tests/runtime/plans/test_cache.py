@@ -148,6 +148,11 @@ def test_a_plan_of_another_user_is_foreign(cache: PlanCache) -> None:
     assert cache.entries() == []
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing of root's is foreign to root")
+def test_a_folder_of_root_is_foreign_to_others() -> None:
+    assert "it belongs to the user 0" in told(PlanCache(Path("/")), key())
+
+
 def test_a_folder_that_others_may_write_to_is_foreign(cache: PlanCache) -> None:
     cache.store(key(), PLAN)
     cache.folder.chmod(0o777)
