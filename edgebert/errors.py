@@ -9,7 +9,7 @@ The tree::
     ├── CheckpointError       the checkpoint to convert
     ├── TargetError           a target description
     ├── BundleError           a bundle on disk
-    │   ├── ManifestError     manifest.json breaks the format
+    │   ├── ManifestError     manifest.json or a recipe.json breaks the format
     │   └── IntegrityError    a file is missing, altered or not a plain file
     ├── OutputError           a result cannot be written (exists, disk full, no permission)
     ├── ConversionError       an artifact cannot be made
@@ -119,7 +119,7 @@ class BundleError(EdgebertError):
 
 
 class ManifestError(BundleError):
-    """``manifest.json`` breaks the bundle format."""
+    """``manifest.json``, or a TensorRT artifact's ``recipe.json``, breaks the bundle format."""
 
     code = "bundle.manifest"
 
