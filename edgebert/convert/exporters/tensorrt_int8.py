@@ -8,8 +8,9 @@ So for ``y = x W`` with ``x`` [..., k] and ``W`` [k, n]::
 
 - ``s`` [k] moves the spread of the channels of ``x`` into the weights, where each output has a scale of its own
   (SmoothQuant, Xiao et al. 2022, arXiv 2211.10438): one scale for a whole tensor is otherwise spent on a few channels.
-- ``s_x`` clips ``x`` where that costs least: of the tried shares of max|x|, the one with the smallest squared error of
-  the product, as far as the errors of the channels are independent.
+- ``s_x`` clips ``x`` at a share of max|x|.
+
+How strongly ``s`` smooths, and that share, are those of all tried with the smallest squared error of the product.
 
 Embeddings, attention and normalisation stay as they are.
 """
@@ -36,7 +37,7 @@ _SMALLEST_OUTPUT = 16
 _SMOOTHINGS = (0.5, 0.7, 0.85, 1.0)
 _CLIPS = (1.0, 0.85, 0.7, 0.5)
 _ROWS = 512
-"""Rows that each choice is tried on."""
+"""Rows, of all calibration inputs together, that each choice is tried on."""
 
 _SMALLEST_SCALE = 1e-4
 """float16 holds it with three digits."""
@@ -63,19 +64,13 @@ def quantize(model: onnx.ModelProto, calibration: Sequence[Inputs]) -> onnx.Mode
     products = {product.node.name: product for product in _products(graph, constants)}
     observed = _observe(model, calibration, {product.reads for product in products.values()})
     added: dict[str, onnx.TensorProto] = {}
-    nodes = [
-        new
-        for node in graph.node
-        for new in (
-            _quantized(
-                products[node.name],
-                _best_scales(observed[products[node.name].reads], products[node.name].weight),
-                added,
-            )
-            if node.name in products
-            else [node]
-        )
-    ]
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        product = products.get(node.name)
+        if product is None:
+            nodes.append(node)
+        else:
+            nodes += _quantized(product, _best_scales(observed[product.reads], product.weight), added)
     del graph.node[:]
     graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
@@ -96,7 +91,10 @@ def _products(graph: onnx.GraphProto, constants: Mapping[str, onnx.TensorProto])
 
 
 def _observe(model: onnx.ModelProto, calibration: Sequence[Inputs], names: set[str]) -> dict[str, NDArray[np.float32]]:
-    """Rows [n, k] of each named tensor while the model runs over the calibration inputs, padding left out."""
+    """Rows [n, k] of each named tensor while the model runs over the calibration inputs, padding left out.
+
+    Of each input only a few are kept, by chance: all of them would take gigabytes.
+    """
     import onnxruntime
 
     watched = onnx.ModelProto()
@@ -107,18 +105,15 @@ def _observe(model: onnx.ModelProto, calibration: Sequence[Inputs], names: set[s
     session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
     rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
     ordered = sorted(names)
+    chance = np.random.default_rng(0)
+    share = -(-_ROWS // len(calibration))
     for inputs in calibration:
         real = inputs["attention_mask"][0] == 1
         for name, value in zip(ordered, session.run(ordered, dict(inputs)), strict=True):
-            flat = value[0].reshape(-1, value.shape[-1]).astype(np.float32)
-            rows[name].append(flat[real] if len(flat) == len(real) else flat)
-    return {name: _sample(np.concatenate(parts)) for name, parts in rows.items()}
-
-
-def _sample(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """At most so many rows, taken evenly."""
-    chosen: NDArray[np.float32] = rows[np.linspace(0, len(rows) - 1, min(len(rows), _ROWS)).astype(int)]
-    return chosen
+            flat = value[0].reshape(-1, value.shape[-1])
+            flat = flat[real] if len(flat) == len(real) else flat
+            rows[name].append(chance.permutation(flat)[:share].astype(np.float32))
+    return {name: np.concatenate(parts) for name, parts in rows.items()}
 
 
 @dataclass(frozen=True)
