@@ -299,12 +299,11 @@ def _requires(place: Field) -> Requires:
     runtimes = field["runtimes"].entries(1, limits.MAX_ENTRIES)
     for key in runtimes:
         Field(key, f"{place.path}.runtimes").match(_DISTRIBUTION, "names of Python distributions as keys")
-    accelerator = field["accelerator"]
     return Requires(
         architectures=_architectures(field["architectures"]),
         isa=isa,
         runtimes={key: version.match(_VERSION, _VERSION_RULE) for key, version in runtimes.items()},
-        accelerator=None if accelerator.value is None else accelerator.match(_ID, f"null, or {_ID_RULE}"),
+        accelerator=_accelerator(field["accelerator"]),
     )
 
 
@@ -340,7 +339,12 @@ def _profile(place: Field, ids: frozenset[str]) -> Profile:
         threads=None if field["threads"].value is None else field["threads"].integer(1, limits.MAX_THREADS),
         isa=_features(field["isa"]),
         memory_mb=None if field["memory_mb"].value is None else field["memory_mb"].integer(1, limits.MAX_MEMORY_MB),
+        accelerator=_accelerator(field["accelerator"]),
     )
+
+
+def _accelerator(place: Field) -> str | None:
+    return None if place.value is None else place.match(_ID, f"null, or {_ID_RULE}")
 
 
 def _features(place: Field) -> tuple[str, ...]:

@@ -286,6 +286,7 @@ class Builder:
             threads=target.threads,
             isa=device.isa,
             memory_mb=device.memory_mb,
+            accelerator=device.accelerator,
         )
 
     def _artifact(self, spec: ArtifactSpec, exported: Exported, folder: str) -> Artifact:

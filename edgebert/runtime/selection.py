@@ -54,8 +54,8 @@ def rank(
 ) -> list[Candidate]:
     """Every artifact that the pins allow, best first for this machine.
 
-    The order is that of the profiles that match the machine, the most specific first (vendor and architecture, then
-    architecture, then any); artifacts that none of them names follow in manifest order.
+    The order is that of the profiles that match the machine, the most specific first (with an accelerator, then with a
+    vendor, then with an architecture, then any); artifacts that none of them names follow in manifest order.
 
     Args:
         manifest: the bundle's manifest.
@@ -64,7 +64,8 @@ def rank(
         artifact: only the artifact with this id.
         backend: only artifacts for this backend.
         precision: only artifacts of this precision.
-        find_gpus: asks for the GPUs of the machine; called once, and only when an artifact requires one.
+        find_gpus: asks for the GPUs of the machine; called once, and only when an artifact that may run here, or a
+            profile that matches otherwise, requires one.
 
     Raises:
         SelectionError: no artifact of the bundle is what the pins ask for.
@@ -75,7 +76,7 @@ def rank(
     find_once = functools.cache(find_gpus)
     candidates = [
         judge(item, profile, machine, runtimes, find_once)
-        for item, profile in _order(manifest, machine)
+        for item, profile in _order(manifest, machine, find_once)
         if artifact in (None, item.id) and backend in (None, item.backend) and precision in (None, item.precision)
     ]
     if not candidates:
@@ -96,8 +97,10 @@ def _inventory(manifest: Manifest) -> str:
     return f"It has: {', '.join(a.id for a in manifest.artifacts)}."
 
 
-def _order(manifest: Manifest, machine: Machine) -> list[tuple[Artifact, Profile | None]]:
-    matching = [profile for profile in manifest.profiles if _matches(profile, machine)]
+def _order(
+    manifest: Manifest, machine: Machine, find_gpus: Callable[[], GpuReport]
+) -> list[tuple[Artifact, Profile | None]]:
+    matching = [profile for profile in manifest.profiles if _matches(profile, machine, find_gpus)]
     matching.sort(key=_specificity, reverse=True)  # stable: equal profiles stay in manifest order
     ranked: dict[str, Profile | None] = {}
     for profile in matching:
@@ -108,16 +111,20 @@ def _order(manifest: Manifest, machine: Machine) -> list[tuple[Artifact, Profile
     return [(manifest.artifact(artifact_id), profile) for artifact_id, profile in ranked.items()]
 
 
-def _matches(profile: Profile, machine: Machine) -> bool:
+def _matches(profile: Profile, machine: Machine, find_gpus: Callable[[], GpuReport]) -> bool:
     architecture = not profile.architectures or machine.architecture in profile.architectures
     # A size that is unknown (0) is given the benefit of the doubt.
     memory = not machine.memory_bytes or machine.memory_bytes >= (profile.memory_mb or 0) * 10**6
     features = machine.isa.issuperset(profile.isa)
-    return architecture and memory and features and profile.vendor in (None, machine.vendor)
+    if not (architecture and memory and features and profile.vendor in (None, machine.vendor)):
+        return False
+    if profile.accelerator == "cuda":
+        return find_gpus().problem is None
+    return profile.accelerator is None
 
 
-def _specificity(profile: Profile) -> tuple[bool, bool]:
-    return profile.vendor is not None, bool(profile.architectures)
+def _specificity(profile: Profile) -> tuple[bool, bool, bool]:
+    return profile.accelerator is not None, profile.vendor is not None, bool(profile.architectures)
 
 
 def judge(

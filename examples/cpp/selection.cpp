@@ -23,6 +23,7 @@ std::string missing_feature(const Json& isa, const Machine& machine) {
 bool matches(const Json& profile, const Machine& machine) {
     const Json& vendor = profile.at("vendor");
     const Json& memory = profile.at("memory_mb");
+    if (!profile.at("accelerator").is_null()) return false;  // there is none that this program can use
     // A size that is unknown is given the benefit of the doubt.
     const bool enough =
         memory.is_null() || !machine.memory || machine.memory >= memory.get<std::uint64_t>() * 1'000'000;

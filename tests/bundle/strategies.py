@@ -136,6 +136,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
             draw(st.none() | st.integers(1, 1024)),
             tuple(draw(st.lists(st.sampled_from(["avx2", "asimddp"]), unique=True))),
             draw(st.none() | st.integers(1, 10**8)),
+            draw(st.none() | _ID),
         )
         for target in draw(st.lists(_TEXT, max_size=2, unique=True))
     ]

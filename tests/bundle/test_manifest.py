@@ -202,6 +202,7 @@ REFUSED: list[tuple[Place, Any, str]] = [
     ((*ARTIFACT, "evidence", "metric"), None, r"only some of metric, value and reference"),
     (("profiles", 0, "order"), ["onnx-int4"], r"profiles\[0\]\.order\[0\]: names the unknown artifact 'onnx-int4'"),
     (("profiles", 0, "order"), ["onnx-fp32", "onnx-fp32"], r"order\[1\]: 'onnx-fp32' stands there twice"),
+    (("profiles", 0, "accelerator"), "CUDA 12", r"profiles\[0\]\.accelerator: is 'CUDA 12'; allowed: null, or"),
     (("profiles", 0, "threads"), 0, r"profiles\[0\]\.threads: is 0"),
 ]  # fmt: skip
 

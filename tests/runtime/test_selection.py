@@ -196,6 +196,57 @@ def test_the_driver_is_asked_once_and_only_when_a_gpu_is_required() -> None:
     assert asked == [1]
 
 
+PI = machine("aarch64", "ARM", ("asimd", "asimddp"))
+FOR_PI = Profile("arm64-linux", ("aarch64",), None, ("tflite-int8", "onnx-fp32"), isa=("asimd",), memory_mb=900)
+FOR_ORIN = Profile(
+    "jetson-orin", ("aarch64",), None, ("onnx-fp32", "tflite-int8"), isa=("asimd",), memory_mb=900, accelerator="cuda"
+)
+
+
+@pytest.mark.parametrize("profiles", [(FOR_PI, FOR_ORIN), (FOR_ORIN, FOR_PI)], ids=["board first", "Jetson first"])
+@pytest.mark.parametrize(
+    ("report", "first", "target"),
+    [
+        (NO_DRIVER, "tflite-int8", "arm64-linux"),
+        (NO_GPU, "tflite-int8", "arm64-linux"),
+        (ORIN, "onnx-fp32", "jetson-orin"),
+    ],
+    ids=["a Raspberry Pi", "no GPU", "an Orin"],
+)
+def test_one_bundle_for_a_board_and_a_jetson_follows_the_order_of_each(
+    profiles: tuple[Profile, ...], report: GpuReport, first: str, target: str
+) -> None:
+    candidate = rank(manifest(*profiles), PI, EVERYTHING, find_gpus=lambda: report)[0]
+    assert candidate.artifact.id == first
+    assert candidate.profile is not None and candidate.profile.target == target
+
+
+def test_a_gpu_counts_for_more_than_the_vendor_of_the_cpu() -> None:
+    vendor = replace(FOR_PI, target="arm", vendor="ARM")
+    candidate = rank(manifest(vendor, FOR_ORIN), PI, EVERYTHING, find_gpus=lambda: ORIN)[0]
+    assert candidate.profile == FOR_ORIN
+
+
+def test_an_accelerator_that_nobody_knows_is_nowhere() -> None:
+    npu = replace(FOR_ORIN, accelerator="npu")
+    assert all(c.profile is None for c in rank(manifest(npu), PI, EVERYTHING, find_gpus=lambda: ORIN))
+
+
+def test_for_profiles_the_driver_is_asked_once_and_only_where_the_rest_matches() -> None:
+    asked = []
+
+    def find_gpus() -> GpuReport:
+        asked.append(1)
+        return NO_DRIVER
+
+    bundle = manifest(FOR_PI, FOR_ORIN, replace(FOR_ORIN, target="jetson-thor"))
+    rank(bundle, machine(), EVERYTHING, find_gpus=find_gpus)
+    rank(manifest(FOR_PI), PI, EVERYTHING, find_gpus=find_gpus)
+    assert asked == []
+    rank(replace(bundle, artifacts=(*bundle.artifacts, *for_cuda().artifacts)), PI, EVERYTHING, find_gpus=find_gpus)
+    assert asked == [1]
+
+
 def test_a_backend_without_an_engine_is_said() -> None:
     whole = manifest()
     trt = replace(whole.artifacts[0], id="tensorrt-fp16", backend="tensorrt")
