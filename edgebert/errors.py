@@ -15,6 +15,7 @@ The tree::
     ├── ConversionError       an artifact cannot be made
     │   └── GateError         an artifact was made and is not good enough
     └── BackendError          a backend cannot run an artifact
+        ├── PlanError         an artifact must be built on this device first, or cannot be
         ├── SelfTestError     an artifact runs and gives wrong answers
         └── SelectionError    no artifact of the bundle works on this device
 
@@ -160,6 +161,12 @@ class BackendError(EdgebertError):
     """A backend is missing or cannot run an artifact."""
 
     code = "backend"
+
+
+class PlanError(BackendError):
+    """No plan of a TensorRT artifact is built on this device for what it has now, or none can be built."""
+
+    code = "backend.plan"
 
 
 class SelfTestError(BackendError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 from edgebert.bench.trial import Job, Refusal, Trial, parse_answer
+from edgebert.devices.processes import describe_exit
 
 # `python -m edgebert.bench.worker` would import edgebert before any statement that could look at the clock. The
 # monotonic clock is the same for all processes. The worker gets the parent's sys.path, as multiprocessing does it, so
@@ -51,15 +51,4 @@ def run_worker(job: Job) -> Trial | Refusal | Crash:
         if done.returncode == 0 and answer_path.exists():
             return parse_answer(answer_path.read_text(encoding="ascii"))
     log = "\n".join(done.stderr.decode("utf-8", errors="replace").splitlines()[-_LOG_LINES:])
-    return Crash(_describe(done.returncode), log)
-
-
-def _describe(returncode: int) -> str:
-    if returncode >= 0:
-        return f"the process ended with exit status {returncode}"
-    try:
-        name = signal.Signals(-returncode).name
-    except ValueError:  # a real-time signal
-        name = f"signal {-returncode}"
-    memory = "; the system does this when memory runs out" if name == "SIGKILL" else ""
-    return f"the process was killed by {name}{memory}"
+    return Crash(describe_exit(done.returncode), log)

@@ -22,6 +22,7 @@ _VERBS = {
     "convert": "Convert a checkpoint into a bundle, and measure every artifact.",
     "predict": "Answer texts with a bundle.",
     "inspect": "Show what a bundle holds.",
+    "build-plan": "Build the TensorRT plan of a bundle on this device, and test it.",
     "verify": "Check a bundle: hashes, then the golden self-test of every artifact.",
     "bench": "Measure a bundle on this machine.",
     "doctor": "Tell what this machine can run, and what is missing.",
@@ -49,7 +50,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _VERBS:
             return None
-        command: click.Command = import_module(f"edgebert.cli.{name}_command").command
+        command: click.Command = import_module(f"edgebert.cli.{name.replace('-', '_')}_command").command
         return command
 
     def invoke(self, ctx: click.Context) -> object:

@@ -88,7 +88,7 @@ def _show_manifest(bundle: Path, *, as_json: bool) -> None:
 
 def _show_operators(bundle: Path, artifact: str | None, length: int | None, *, as_json: bool) -> None:
     from edgebert.errors import SelectionError
-    from edgebert.runtime.explanation import CANNOT_RUN, FAILED
+    from edgebert.runtime.explanation import CANNOT_RUN, FAILED, NO_PLAN
     from edgebert.runtime.operators import list_operators
 
     listings: list[Listing] = []
@@ -98,7 +98,7 @@ def _show_operators(bundle: Path, artifact: str | None, length: int | None, *, a
             click.echo(("\n" if len(listings) > 1 else "") + _listing(listing))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(listing) for listing in listings], indent=1))
-    if all(listing.status == CANNOT_RUN for listing in listings):
+    if all(listing.status in (CANNOT_RUN, NO_PLAN) for listing in listings):
         raise SelectionError("Nothing that is asked for can run here.", hint="Run `edgebert doctor`.")
     if any(listing.status == FAILED for listing in listings):
         raise click.exceptions.Exit(1)

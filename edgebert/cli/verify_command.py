@@ -25,7 +25,7 @@ def command(bundle: Path, threads: int | None, as_json: bool) -> None:
     The exit code is 4 when an artifact fails, and 1 when the bundle is damaged or nothing runs here.
     """
     from edgebert.errors import SelectionError
-    from edgebert.runtime.explanation import CANNOT_RUN, FAILED
+    from edgebert.runtime.explanation import CANNOT_RUN, FAILED, NO_PLAN
     from edgebert.runtime.verify import Verification, verify
 
     results: list[Verification] = []
@@ -37,7 +37,7 @@ def command(bundle: Path, threads: int | None, as_json: bool) -> None:
             click.echo(_line(result))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(result) for result in results], indent=1))
-    if all(result.status == CANNOT_RUN for result in results):
+    if all(result.status in (CANNOT_RUN, NO_PLAN) for result in results):
         raise SelectionError("No artifact of the bundle can run here.", hint="Run `edgebert doctor`.")
     if any(result.status == FAILED for result in results):
         raise click.exceptions.Exit(EXIT_FAILED)

@@ -92,15 +92,19 @@ def find_gpus(library: str = DRIVER, *, root: Path = Path("/"), patience_s: floa
         problem = f"the NVIDIA driver does not work: {problem}"
     elif not gpus:
         problem = "the NVIDIA driver finds no GPU"
-    number = answer["cuda"]
     return GpuReport(
         driver=answer["driver"],
         problem=problem,
-        cuda=f"{number // 1000}.{number % 1000 // 10}" if number else "",
+        cuda=cuda_version(answer["cuda"]),
         release=read_release(root),
         gpus=gpus if problem is None else (),
         jetson=read_jetson(root),
     )
+
+
+def cuda_version(number: int) -> str:
+    """``12.2`` for 12020, as CUDA numbers its versions; empty for 0."""
+    return f"{number // 1000}.{number % 1000 // 10}" if number else ""
 
 
 def read_release(root: Path) -> str:

@@ -11,6 +11,7 @@ from edgebert.runtime.selftest import SelfTestResult
 CHOSEN = "chosen"
 FAILED = "failed"
 CANNOT_RUN = "cannot run"
+NO_PLAN = "no plan"
 NOT_NEEDED = "not needed"
 
 
@@ -19,7 +20,8 @@ class Verdict:
     """What became of one artifact.
 
     ``status`` is ``"chosen"``, ``"failed"`` (it was tried and refused), ``"cannot run"`` (this machine lacks something
-    it needs) or ``"not needed"`` (a better one works); ``reason`` says why, and is empty where the status says it all.
+    it needs), ``"no plan"`` (this device must build it first) or ``"not needed"`` (a better one works); ``reason`` says
+    why, and is empty where the status says it all.
     """
 
     artifact: str

@@ -12,13 +12,16 @@ from edgebert.errors import (
     BackendFallbackWarning,
     InputError,
     IntegrityError,
+    OutputError,
+    PlanError,
     SelectionError,
     SlowBackendWarning,
 )
 from edgebert.runtime.engines import build_engine
-from edgebert.runtime.explanation import CHOSEN, FAILED, NOT_NEEDED, Explanation, Verdict, cannot_run
+from edgebert.runtime.explanation import CHOSEN, FAILED, NO_PLAN, NOT_NEEDED, Explanation, Verdict, cannot_run
 from edgebert.runtime.guard import GuardedEngine
 from edgebert.runtime.model import Model
+from edgebert.runtime.plans.key import NEEDS_PLAN
 from edgebert.runtime.selection import Candidate, rank
 from edgebert.runtime.tasks import open_task
 from edgebert.runtime.tokenization import TextTokenizer
@@ -32,6 +35,7 @@ def load(
     precision: str | None = None,
     threads: int | None = None,
     strict: bool = False,
+    build: bool = False,
 ) -> Model:
     """Load a bundle with the best artifact that works on this machine.
 
@@ -39,7 +43,8 @@ def load(
     hashes, open in its backend and pass a golden self-test. One that fails is passed over with a
     :class:`~edgebert.errors.BackendFallbackWarning`. One that cannot run here because something is not installed or
     the CPU lacks a feature is no failure: only :meth:`Model.explain` tells of it. One whose backend runs without its
-    fast kernels answers rightly and is chosen, with a :class:`~edgebert.errors.SlowBackendWarning`.
+    fast kernels answers rightly and is chosen, with a :class:`~edgebert.errors.SlowBackendWarning`. A TensorRT artifact
+    of which this device has built no plan yet is passed over with a warning that says how to build it.
 
     Args:
         path: the bundle's directory.
@@ -49,12 +54,13 @@ def load(
         threads: compute threads; ``None`` for the profile's number, or else one per physical core.
         strict: raise the error of an artifact that fails instead of trying the next. To be slow is not to fail: turn
             the warning into an error with ``warnings.simplefilter("error", edgebert.SlowBackendWarning)``.
+        build: build the plan of a TensorRT artifact where there is none, which takes minutes, once.
 
     Raises:
         BundleError: the bundle cannot be read, or its tokenizer or golden file is altered.
         SelectionError: no artifact that the arguments allow works; the message lists them with the reasons.
         InputError: ``threads`` is not a whole number of at least 1.
-        BackendError, IntegrityError: with ``strict``, the failure of the best artifact.
+        BackendError, IntegrityError, OutputError: with ``strict``, the failure of the best artifact.
     """
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise InputError(f"threads={threads!r} is not allowed.", hint="Use a whole number of at least 1, or None.")
@@ -71,7 +77,12 @@ def load(
             verdicts.append(cannot_run(candidate))
             continue
         try:
-            engine = _open(candidate, bundle, golden, _threads(candidate, machine, threads))
+            engine = _open(candidate, bundle, golden, _threads(candidate, machine, threads), build=build)
+        except (PlanError, OutputError) as error:  # there is none, or it cannot be built, or not be kept
+            if strict:
+                raise
+            verdicts.append(Verdict(candidate.artifact.id, NO_PLAN, error.message))
+            continue
         except (BackendError, IntegrityError) as error:
             if strict:
                 raise
@@ -86,7 +97,7 @@ def load(
         try:
             tokenizer = TextTokenizer(tokenizer_json, max_length=max_length, pad_id=manifest.tokenizer.pad_id)
             for verdict in verdicts:
-                if verdict.status == FAILED:
+                if verdict.status in (FAILED, NO_PLAN):
                     message = f"Artifact {verdict.artifact} of {manifest.name} is passed over: {verdict.reason}"
                     warnings.warn(message, BackendFallbackWarning, stacklevel=2)
             if engine.facts.slowdown:
@@ -109,9 +120,13 @@ def load(
     raise _nothing_works(manifest.name, candidates, verdicts)
 
 
-def _open(candidate: Candidate, bundle: Bundle, golden: Golden, threads: int) -> GuardedEngine:
+def _open(candidate: Candidate, bundle: Bundle, golden: Golden, threads: int, *, build: bool) -> GuardedEngine:
     assert candidate.runtime is not None
     artifact = candidate.artifact
+    if build and artifact.backend in NEEDS_PLAN:
+        from edgebert.runtime.plans.build import build_plan  # ctypes and subprocess, which few loads need
+
+        build_plan(bundle, artifact, candidate.runtime)
     bundle.verify(artifact.files)
     engine = build_engine(artifact, [bundle.file(ref) for ref in artifact.files], threads, candidate.runtime)
     return GuardedEngine(engine, golden, artifact.tolerance)

@@ -10,10 +10,10 @@ from pathlib import Path
 from edgebert.bundle import open_bundle
 from edgebert.bundle.schema import TaskFormat
 from edgebert.devices import Machine, describe_machine, find_runtimes
-from edgebert.errors import BackendError, InputError
+from edgebert.errors import BackendError, InputError, PlanError
 from edgebert.runtime.engines import Execution, build_engine
 from edgebert.runtime.engines.base import plain_inputs
-from edgebert.runtime.explanation import CANNOT_RUN, FAILED, cannot_run
+from edgebert.runtime.explanation import CANNOT_RUN, FAILED, NO_PLAN, cannot_run
 from edgebert.runtime.selection import Candidate, rank
 from edgebert.runtime.shapes import bucket_for
 
@@ -90,6 +90,8 @@ def _list(candidate: Candidate, files: list[Path], machine: Machine, task: TaskF
             execution = engine.execution(plain_inputs(task, length))
         finally:
             engine.close()
+    except PlanError as error:
+        return Listing(artifact.id, NO_PLAN, error.message, name, length=length)
     except BackendError as error:
         return Listing(artifact.id, FAILED, error.message, name, length=length)
     details = ", ".join(f"{key} {value}" for key, value in engine.facts.details.items())

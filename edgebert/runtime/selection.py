@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from edgebert.bundle.schema import Artifact, Manifest, Profile, Requires
 from edgebert.devices import Machine, Runtime, version_at_least
 from edgebert.errors import SelectionError
-from edgebert.runtime.engines import ENGINES
 
 if TYPE_CHECKING:
     from edgebert.devices.gpu import GpuReport
@@ -140,8 +139,6 @@ def judge(
     """
     requires = artifact.requires
     reason = _missing_hardware(requires, machine, find_gpus)
-    if reason is None and artifact.backend not in ENGINES:
-        reason = f"this EdgeBERT has no engine for {artifact.backend}"
     if reason is not None:
         return Candidate(artifact, profile, None, reason)
     known = [r for r in runtimes if r.backend == artifact.backend]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from edgebert.bundle import open_bundle
 from edgebert.devices import describe_machine, find_runtimes
-from edgebert.errors import BackendError
+from edgebert.errors import BackendError, PlanError
 from edgebert.runtime.engines import build_engine
-from edgebert.runtime.explanation import CANNOT_RUN, FAILED, cannot_run
+from edgebert.runtime.explanation import CANNOT_RUN, FAILED, NO_PLAN, cannot_run
 from edgebert.runtime.selection import rank
 from edgebert.runtime.selftest import self_test
 
@@ -21,10 +21,10 @@ PASSED = "passed"
 class Verification:
     """What became of one artifact.
 
-    ``status`` is ``"passed"``, ``"failed"`` or ``"cannot run"``; ``reason`` says why it did not pass. ``runtime`` is
-    the backend it ran in, ``max_abs_diff`` the largest difference from the golden outputs in logits, ``tolerance``
-    the largest that passes. ``slowdown`` says what makes a right artifact slower here than its backend is elsewhere;
-    empty when nothing is known to.
+    ``status`` is ``"passed"``, ``"failed"``, ``"cannot run"`` or ``"no plan"`` (this device must build it first);
+    ``reason`` says why it did not pass. ``runtime`` is the backend it ran in, ``max_abs_diff`` the largest difference
+    from the golden outputs in logits, ``tolerance`` the largest that passes. ``slowdown`` says what makes a right
+    artifact slower here than its backend is elsewhere; empty when nothing is known to.
     """
 
     artifact: str
@@ -66,6 +66,8 @@ def verify(path: str | os.PathLike[str], *, threads: int | None = None) -> Itera
                 result = self_test(engine, golden, artifact.tolerance)
             finally:
                 engine.close()
+        except PlanError as error:
+            yield Verification(artifact.id, NO_PLAN, error.message, name, None, artifact.tolerance)
         except BackendError as error:
             yield Verification(artifact.id, FAILED, error.message, name, None, artifact.tolerance)
         else:

@@ -17,6 +17,7 @@ from edgebert.bundle.schema import ARCHITECTURES
 from edgebert.cli.app import cli
 from edgebert.convert.target import ACCELERATORS, PRECISIONS, list_targets, load_target
 from edgebert.devices import KNOWN_ISA, KNOWN_VENDORS
+from edgebert.runtime.build import build_plans
 from edgebert.runtime.verify import verify
 from tests.examples import pages
 from tests.examples.tables import codes, rows, section
@@ -127,6 +128,7 @@ def test_every_installed_target() -> None:
 
 def functions() -> Iterator[tuple[str, Callable[..., object]]]:
     yield "`edgebert.load`", edgebert.load
+    yield "`edgebert.runtime.build.build_plans`", build_plans
     yield "`edgebert.runtime.verify.verify`", verify
     yield "`edgebert.bench.run_benchmark`", bench.run_benchmark
 

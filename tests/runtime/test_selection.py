@@ -173,7 +173,7 @@ def for_cuda(*architectures: str) -> Manifest:
     [
         (NO_DRIVER, "needs an NVIDIA GPU; there is no NVIDIA driver (libcuda.so.1)"),
         (NO_GPU, "needs an NVIDIA GPU; the NVIDIA driver finds no GPU"),
-        (ORIN, "this EdgeBERT has no engine for tensorrt"),
+        (ORIN, "needs tensorrt >= 8.6; not installed"),
     ],
     ids=["no driver", "no GPU", "a GPU"],
 )
@@ -245,10 +245,3 @@ def test_for_profiles_the_driver_is_asked_once_and_only_where_the_rest_matches()
     assert asked == []
     rank(replace(bundle, artifacts=(*bundle.artifacts, *for_cuda().artifacts)), PI, EVERYTHING, find_gpus=find_gpus)
     assert asked == [1]
-
-
-def test_a_backend_without_an_engine_is_said() -> None:
-    whole = manifest()
-    trt = replace(whole.artifacts[0], id="tensorrt-fp16", backend="tensorrt")
-    candidate = only(rank(replace(whole, artifacts=(trt,)), machine(), EVERYTHING), "tensorrt-fp16")
-    assert "no engine for tensorrt" in str(candidate.reason)

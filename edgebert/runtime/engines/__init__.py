@@ -26,6 +26,7 @@ ENGINES = {
     "onnx": "edgebert.runtime.engines.onnx:OnnxEngine",
     "openvino": "edgebert.runtime.engines.openvino:OpenVinoEngine",
     "tflite": "edgebert.runtime.engines.tflite:TfliteEngine",
+    "tensorrt": "edgebert.runtime.engines.tensorrt:TensorRtEngine",
 }
 
 
@@ -39,13 +40,9 @@ def build_engine(artifact: Artifact, files: list[Path], threads: int, runtime: R
         runtime: the installed backend to open them with.
 
     Raises:
-        BackendError: there is no engine for the backend, it cannot be imported, or it refuses the files.
+        BackendError: the backend cannot be imported, or it refuses the files.
+        PlanError: the files must be built on this device first.
     """
-    if artifact.backend not in ENGINES:
-        raise BackendError(
-            f"EdgeBERT has no engine for {artifact.backend}, which artifact {artifact.id} needs.",
-            hint=f"It runs {', '.join(ENGINES)}.",
-        )
     module, name = ENGINES[artifact.backend].split(":")
     try:
         with hold_interrupt():

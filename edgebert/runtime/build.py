@@ -1,0 +1,127 @@
+"""Making a bundle's TensorRT artifacts ready on this device: each plan is built, and then has to answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from edgebert.bundle import Bundle, open_bundle
+from edgebert.devices import describe_machine, find_runtimes
+from edgebert.errors import SelectionError, SelfTestError
+from edgebert.runtime.engines import build_engine
+from edgebert.runtime.explanation import cannot_run
+from edgebert.runtime.plans import NEEDS_PLAN, Fault, PlanCache, PlanKey, Refusal
+from edgebert.runtime.plans.build import BuiltPlan, Progress, build_plan
+from edgebert.runtime.selection import Candidate, rank
+from edgebert.runtime.selftest import SelfTestResult, self_test
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyPlan:
+    """An artifact that is built on this device, and answers as the checkpoint does.
+
+    Attributes:
+        artifact: its id.
+        plan: what was built, or was there.
+        folder: where the plan is kept.
+        self_test: every golden input at every length.
+        unused: plans of the same artifact that are not used: those in its way, and those of other versions.
+        removed: those of them that were removed.
+    """
+
+    artifact: str
+    plan: BuiltPlan
+    folder: str
+    self_test: SelfTestResult
+    unused: tuple[Refusal, ...]
+    removed: tuple[Refusal, ...]
+
+
+def build_plans(
+    path: str | os.PathLike[str],
+    *,
+    artifacts: Sequence[str] = (),
+    force: bool = False,
+    prune: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[ReadyPlan]:
+    """Build plans for this device, and test each with every golden input at every length.
+
+    Args:
+        path: the bundle's directory.
+        artifacts: ids of those to build; empty for the best one that this machine can run.
+        force: build a plan also when it is there.
+        prune: remove the plans of the same artifact that this device cannot use any more: stale and damaged ones.
+        progress: is told how far a build is; not by TensorRT 8.6.
+
+    Yields:
+        One result per artifact, as soon as it is known.
+
+    Raises:
+        BundleError: the bundle cannot be read, or a file is altered.
+        SelectionError: there is nothing to build, or this machine cannot run it.
+        PlanError: a plan cannot be built.
+        SelfTestError: a plan answers wrongly; it has been removed.
+        BackendError: TensorRT cannot be used, or fails.
+        OutputError: the plan cannot be stored.
+    """
+    bundle = open_bundle(path)
+    for candidate in _choose(bundle, artifacts):
+        artifact = candidate.artifact
+        assert candidate.runtime is not None
+        plan = build_plan(bundle, artifact, candidate.runtime, force=force, progress=progress)
+        cache = PlanCache()
+        files = [bundle.file(ref) for ref in artifact.files]
+        engine = build_engine(artifact, files, 1, candidate.runtime)
+        try:
+            tested = self_test(engine, bundle.golden(), artifact.tolerance)
+        except SelfTestError:
+            _remove(cache, plan.key)
+            raise
+        finally:
+            engine.close()
+        removed = tuple(_prune(cache, plan.refusals)) if prune else ()
+        unused = tuple(refusal for refusal in plan.refusals if refusal not in removed)
+        yield ReadyPlan(artifact.id, plan, str(cache.folder), tested, unused, removed)
+
+
+def _choose(bundle: Bundle, artifacts: Sequence[str]) -> list[Candidate]:
+    manifest = bundle.manifest
+    built = [artifact.id for artifact in manifest.artifacts if artifact.backend in NEEDS_PLAN]
+    if not built:
+        raise SelectionError(
+            f"{manifest.name} has no artifact that is built on a device.",
+            hint="Convert with a target that has TensorRT artifacts, such as jetson-orin.",
+        )
+    for artifact in artifacts:
+        if artifact not in built:
+            raise SelectionError(
+                f"{manifest.name} has no artifact {artifact!r} that is built on a device.",
+                hint=f"It has: {', '.join(built)}.",
+            )
+    ranked = [one for one in rank(manifest, describe_machine(), find_runtimes()) if one.artifact.id in built]
+    wanted = [one for one in ranked if one.artifact.id in artifacts] if artifacts else ranked
+    able = [one for one in wanted if one.runtime is not None]
+    unable = [one for one in wanted if one.runtime is None]
+    if (artifacts and unable) or not able:
+        reasons = "".join(f"\n  {one.artifact.id}: {cannot_run(one).reason}" for one in unable)
+        raise SelectionError(
+            f"This machine cannot build a plan of {manifest.name}:{reasons}\n", hint="`edgebert doctor` tells more."
+        )
+    return able if artifacts else able[:1]
+
+
+def _remove(cache: PlanCache, key: PlanKey) -> None:
+    for entry in cache.entries():
+        if entry.key == key:
+            cache.remove(entry)
+
+
+def _prune(cache: PlanCache, refusals: Sequence[Refusal]) -> Iterator[Refusal]:
+    entries = {entry.path: entry for entry in cache.entries()}
+    for refusal in refusals:
+        # A foreign one may be of use to another GPU, or is somebody else's.
+        if refusal.fault is not Fault.FOREIGN and refusal.path in entries:
+            cache.remove(entries[refusal.path])
+            yield refusal
