@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -120,7 +121,9 @@ class TensorRtEngine:
     def close(self) -> None:
         """See :meth:`edgebert.runtime.engines.base.Engine.close`."""
         for lane in self._lanes:
-            lane.close()
+            # After a failure that CUDA does not recover from, nothing can be given back; the end of the process does.
+            with contextlib.suppress(CudaError):
+                lane.close()
         self._lanes.clear()
         self._free.clear()
         # In the order in which they need each other.

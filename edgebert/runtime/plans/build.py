@@ -91,6 +91,7 @@ def build_plan(
             artifact=key.artifact,
             folder=str(cache.folder),
             runtime=runtime,
+            cudart=host.cuda.path,
         )
         start = time.monotonic()
         done = _run(job, artifact.id, progress or (lambda step: None))

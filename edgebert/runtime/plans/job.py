@@ -19,6 +19,7 @@ class BuildJob:
         artifact: :func:`edgebert.runtime.plans.artifact_digest` of what the plan is built from.
         folder: the folder of the plan cache.
         runtime: the TensorRT to build with.
+        cudart: the CUDA runtime library of the process that wants the plan, since it is a part of the key.
     """
 
     model: str
@@ -26,6 +27,7 @@ class BuildJob:
     artifact: str
     folder: str
     runtime: Runtime
+    cudart: str
 
     def to_json(self) -> str:
         """One line of ASCII."""

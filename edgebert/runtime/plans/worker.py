@@ -7,6 +7,7 @@ when there is not enough, and since nothing else stops a build of TensorRT 8.6.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
 import time
@@ -58,6 +59,7 @@ def build(job: BuildJob, answers: TextIO) -> BuildDone:
         BackendError: there is no GPU, or no TensorRT.
         OutputError: the plan cannot be stored.
     """
+    ctypes.CDLL(job.cudart, ctypes.RTLD_GLOBAL)  # before TensorRT, which then uses it too
     host = open_host(job.runtime)
     recipe = parse_recipe(job.recipe.encode())
     log = make_log(host.tensorrt)
