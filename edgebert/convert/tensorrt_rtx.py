@@ -7,11 +7,14 @@ It runs in a process of its own, which it may end.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import import_module, metadata, util
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from edgebert.bundle.recipe import Recipe
@@ -23,6 +26,8 @@ _CAPABILITY = "SM86"
 """Desktop Ampere: the generation of Orin's GPU (8.7), which is not among those it builds for."""
 
 _TIME_LIMIT_S = 900
+_REASON = 300
+"""Characters that are kept of what it says."""
 
 
 def check(model: Path, recipe: Recipe) -> tuple[str, str]:
@@ -32,41 +37,53 @@ def check(model: Path, recipe: Recipe) -> tuple[str, str]:
         What answered, with its version, and what it said; that it is not installed, if so.
 
     Raises:
-        BackendError: it refuses the file; the message names the nodes.
+        BackendError: it refuses the file, and the message names every node that it does not know, or what its builder
+            said; or its process crashed, or took too long.
     """
     if util.find_spec(_MODULE) is None:
         return "TensorRT-RTX", 'not asked: not installed (pip install "edgebert[tensorrt-check]")'
     profiles = [{name: [shapes.min, shapes.opt, shapes.max] for name, shapes in one.items()} for one in recipe.profiles]
+    name = f"TensorRT-RTX {metadata.version(_DISTRIBUTION)}"
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__, str(model)],
             input=json.dumps({"workspace": recipe.workspace_mb * 10**6, "profiles": profiles}),
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_TIME_LIMIT_S,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise BackendError(f"TensorRT-RTX did not build the file within {_TIME_LIMIT_S} s.") from error
-    name = f"TensorRT-RTX {metadata.version(_DISTRIBUTION)}"
-    answer: dict[str, Any] = {}
-    if done.returncode == 0:
-        answer = json.loads(done.stdout.splitlines()[-1])
-    if "bytes" not in answer:
-        reasons = answer.get("refused") or [f"its process ended with code {done.returncode}: {done.stderr[-500:]}"]
-        raise BackendError(f"{name} refuses the file: {'; '.join(reasons)}")
+        raise BackendError(f"{name} did not build the file within {_TIME_LIMIT_S} s.") from error
+    answer = _answer(done)
+    if "refused" in answer:
+        raise BackendError(f"{name} refuses the file: {'; '.join(answer['refused'])}")
     return name, f"builds it for {_CAPABILITY} ({answer['bytes'] / 1e6:.1f} MB); nothing was run"
+
+
+def _answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """What the process printed last, or how it ended without."""
+    last = done.stdout.splitlines()[-1:]
+    if done.returncode == 0 and last:
+        with contextlib.suppress(ValueError):
+            answer: dict[str, Any] = json.loads(last[0])
+            return answer
+    end = f"signal {-done.returncode}" if done.returncode < 0 else f"code {done.returncode}"
+    return {
+        "refused": [f"its process ended with {end} and no answer; {done.stderr.strip()[-500:] or 'it said nothing'}"]
+    }
 
 
 def _build(model: str, recipe: dict[str, Any]) -> dict[str, Any]:
     trt = import_module(_MODULE)
-    logger = trt.Logger(trt.Logger.ERROR)
+    said: list[str] = []
+    logger = _logger(trt, said)
     builder = trt.Builder(logger)
     network = builder.create_network(0)  # strongly typed: it has no other way
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(model):
-        errors = [parser.get_error(index) for index in range(parser.num_errors)]
-        return {"refused": [f"{error.node_operator()} {error.node_name()}: {error.desc()}"[:300] for error in errors]}
+        return {"refused": _nodes([parser.get_error(index) for index in range(parser.num_errors)])}
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, recipe["workspace"])
     config.num_compute_capabilities = 1
@@ -77,7 +94,33 @@ def _build(model: str, recipe: dict[str, Any]) -> dict[str, Any]:
             profile.set_shape(name, least, best, most)
         config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
-    return {"refused": ["the builder made no plan"]} if plan is None else {"bytes": plan.nbytes}
+    if plan is None:
+        return {"refused": said or ["the builder made no plan, and said nothing"]}
+    return {"bytes": plan.nbytes}
+
+
+def _nodes(errors: Sequence[Any]) -> list[str]:
+    """Every node that the parser does not take, by name, those of one operator and reason together."""
+    named: dict[tuple[str, str], list[str]] = {}
+    for error in errors:
+        name = error.node_name() or f"node {error.node()}"
+        named.setdefault((error.node_operator(), error.desc()), []).append(name)
+    return [
+        f"{operator} ({', '.join(names)}): {reason[:_REASON]}" if operator else reason[:_REASON]
+        for (operator, reason), names in named.items()
+    ]
+
+
+def _logger(trt: ModuleType, errors: list[str]) -> object:
+    """A logger that adds errors to a list; TensorRT's own prints them where the answer is expected."""
+    base: Any = trt.ILogger
+
+    class Logger(base):  # type: ignore[misc]  # the base is known when the module is
+        def log(self, severity: int, message: str) -> None:
+            if severity <= base.ERROR:
+                errors.append(message[:_REASON])
+
+    return Logger()
 
 
 if __name__ == "__main__":

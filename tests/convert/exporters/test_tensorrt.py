@@ -59,8 +59,25 @@ def int8(exports: Exports) -> Any:
 
 def test_float32_is_the_onnx_artifact(exports: Exports) -> None:
     one, other = exports("tensorrt-fp32")[0], exports("onnx-fp32")[0]
-    for name in ("model.onnx", "model.onnx.data"):
-        assert (one / name).read_bytes() == (other / name).read_bytes()
+    assert (one / "model.onnx.data").read_bytes() == (other / "model.onnx.data").read_bytes()
+    models = [onnx.load(folder / "model.onnx") for folder in (one, other)]
+    assert [model.opset_import[0].version for model in models] == [17, 18]
+    for length in (1, 16, 64):
+        inputs = padded_inputs(np.random.default_rng(length), 2, length)
+        inputs.pop("positions")
+        ours, right = (run(model, inputs)["logits"] for model in models)
+        assert np.array_equal(ours, right)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_what_tensorrt_8_reads_has_nothing_newer_than_opset_17(precision: str, exports: Exports) -> None:
+    model = onnx.load(exports(f"tensorrt-{precision}")[0] / "model.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert [(one.domain, one.version) for one in model.opset_import] == [("", 17)]
+    splits = [node for node in model.graph.node if node.op_type == "Split"]
+    assert splits and all([one.name for one in node.attribute] == ["axis"] for node in splits)
+    shapes = [node for node in model.graph.node if node.op_type == "Shape"]
+    assert shapes and not any(node.attribute for node in shapes)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
@@ -175,14 +192,16 @@ def test_every_task_is_accepted_by_tensorrt_rtx(task: str, tmp_path: Path) -> No
     longest = padded_inputs(np.random.default_rng(1), 1, 16)
     one = {name: longest.get(name, np.array([[3]], np.int32)) for name in graph.inputs}
     job = ExportJob(graph, 64, (16, 64), [one], tmp_path, workspace_mb=64)
-    for precision in ("fp16", "int8"):
+    for precision in ("fp32", "fp16", "int8"):
         folder = tmp_path / precision
         folder.mkdir()
         exported = exporter_for("tensorrt").export(job, precision, folder)
         assert exported.stand_in is not None
-        ((said_by, said),) = exported.stand_in.remarks.items()
-        assert said_by == f"TensorRT-RTX {rtx.__version__}"
-        assert said.startswith("builds it for SM86")
-        outputs = run(onnx.load(folder / "model.onnx"), one)
+        remarks = exported.stand_in.remarks
+        assert remarks[f"TensorRT-RTX {rtx.__version__}"].startswith("builds it for SM86")
+        assert ("float16" in remarks) == (precision != "fp32")
+        model = onnx.load(folder / "model.onnx")
+        assert model.opset_import[0].version == (19 if precision == "int8" else 17)
+        outputs = run(model, one)
         for name, right in graph.run(one).items():
             assert (outputs[name].dtype, outputs[name].shape) == (np.float32, right.shape)
