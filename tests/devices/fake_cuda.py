@@ -25,7 +25,7 @@ static int count(void) { return sizeof(names) / sizeof(*names); }
 int cuDriverGetVersion(int *version) { *version = VERSION; return 0; }
 
 int cuInit(unsigned int flags) {
-    puts("a driver that prints");
+    fputs(SAYS, stdout);
     fflush(stdout);
     BEFORE_INIT;
     ready = flags == 0 && INIT == 0;
@@ -88,6 +88,7 @@ _DEFAULTS = {
     "VERSION": "12060",
     "INIT": "0",
     "COUNT_CODE": "0",
+    "SAYS": '"a driver that prints\\n"',
     "BEFORE_INIT": "",
     "TOTAL_MEM": "cuDeviceTotalMem_v2",
     "ERROR_NAME": "cuGetErrorName",

@@ -5,8 +5,8 @@ that a forgotten synchronization, or a host buffer that is changed too early, gi
 a GPU. Nothing is taken that is not known: a copy from or to memory that was not allocated as its kind says is an error
 (the real one takes pageable memory, and is not asynchronous then).
 
-It exports the functions of the CUDA runtime API that are named in the source and no others, and three of its own for
-:mod:`tests.jetson.fake_tensorrt`: ``fake_enqueue``, ``fake_holds`` and ``fake_capturing``. Three variables steer it:
+It exports the functions of the CUDA runtime API that are named in the source and no others, and four of its own for
+:mod:`tests.jetson.fake_tensorrt`, whose names begin with ``fake_``. Three variables steer it:
 
 - ``FAKE_CUDA_MEMORY``: bytes that there are for device and pinned memory together, as on a Jetson; else 8 * 10^9.
 - ``FAKE_CUDA_LOG``: a file to which a process that ends appends what it has not given back, as a line of JSON.
@@ -551,7 +551,16 @@ def build(folder: Path, soname: str = "libcudart.so.12", version: int = 12060) -
     assert soname in SONAMES
     source, library = folder / "cudart.c", folder / soname
     source.write_text(_SOURCE)
-    command = [compiler, "-std=gnu11", "-O1", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden", f"-DVERSION={version}"]
+    command = [
+        compiler,
+        "-std=gnu11",
+        "-O1",
+        "-Wall",
+        "-shared",
+        "-fPIC",
+        "-fvisibility=hidden",
+        f"-DVERSION={version}",
+    ]
     command += [f"-Wl,-soname,{soname}", "-o", str(library), str(source), "-ldl", "-lpthread"]
     subprocess.run(command, check=True, capture_output=True)
     return str(library)
