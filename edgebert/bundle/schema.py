@@ -197,9 +197,9 @@ class Profile:
     """A target the bundle was built for: which devices it means, and its artifacts, best first.
 
     A device is meant when it has one of the ``architectures`` (empty for any), the ``/proc/cpuinfo`` ``vendor`` id
-    (``None`` for any), every ISA feature in ``isa``, at least ``memory_mb`` of memory (in 10^6 bytes, ``None`` for
-    any), and the ``accelerator`` (``None`` for with or without). ``threads`` is the number of threads to use, ``None``
-    for one per physical core.
+    (``None`` for any), every ISA feature in ``isa``, and at least ``memory_mb`` of memory (in 10^6 bytes, ``None`` for
+    any). With an ``accelerator``, devices that have it follow this profile before any other, and those that lack it
+    after all others. ``threads`` is the number of threads to use, ``None`` for one per physical core.
     """
 
     target: str

@@ -33,7 +33,8 @@ def command(name: str | None, as_json: bool) -> None:
     device = target.device
     click.echo(f"{target.name}: {target.title}")
     click.echo(f"  architectures: {', '.join(device.architectures)}")
-    click.echo(f"  must have: {', '.join([*device.isa, f'{device.memory_mb} MB of memory'])}")
+    accelerator = [device.accelerator] if device.accelerator else []
+    click.echo(f"  must have: {', '.join([*device.isa, f'{device.memory_mb} MB of memory', *accelerator])}")
     click.echo(f"  artifacts, best first: {', '.join(spec.id for spec in target.artifacts)}")
     if target.buckets:
         click.echo(f"  buckets: {', '.join(map(str, target.buckets))} tokens")

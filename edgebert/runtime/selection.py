@@ -53,8 +53,9 @@ def rank(
 ) -> list[Candidate]:
     """Every artifact that the pins allow, best first for this machine.
 
-    The order is that of the profiles that match the machine, the most specific first (with an accelerator, then with a
-    vendor, then with an architecture, then any); artifacts that none of them names follow in manifest order.
+    The order is that of the profiles that match the machine, the most specific first (with an accelerator that is here,
+    then with a vendor, then with an architecture, then any), and last those whose accelerator is not here; artifacts
+    that none of them names follow in manifest order.
 
     Args:
         manifest: the bundle's manifest.
@@ -99,8 +100,9 @@ def _inventory(manifest: Manifest) -> str:
 def _order(
     manifest: Manifest, machine: Machine, find_gpus: Callable[[], GpuReport]
 ) -> list[tuple[Artifact, Profile | None]]:
-    matching = [profile for profile in manifest.profiles if _matches(profile, machine, find_gpus)]
-    matching.sort(key=_specificity, reverse=True)  # stable: equal profiles stay in manifest order
+    matching = [profile for profile in manifest.profiles if _matches(profile, machine)]
+    # Stable: equal profiles stay in manifest order.
+    matching.sort(key=lambda profile: _specificity(profile, find_gpus), reverse=True)
     ranked: dict[str, Profile | None] = {}
     for profile in matching:
         for artifact_id in profile.order:
@@ -110,20 +112,22 @@ def _order(
     return [(manifest.artifact(artifact_id), profile) for artifact_id, profile in ranked.items()]
 
 
-def _matches(profile: Profile, machine: Machine, find_gpus: Callable[[], GpuReport]) -> bool:
+def _matches(profile: Profile, machine: Machine) -> bool:
     architecture = not profile.architectures or machine.architecture in profile.architectures
     # A size that is unknown (0) is given the benefit of the doubt.
     memory = not machine.memory_bytes or machine.memory_bytes >= (profile.memory_mb or 0) * 10**6
     features = machine.isa.issuperset(profile.isa)
-    if not (architecture and memory and features and profile.vendor in (None, machine.vendor)):
-        return False
-    if profile.accelerator == "cuda":
-        return find_gpus().problem is None
-    return profile.accelerator is None
+    return architecture and memory and features and profile.vendor in (None, machine.vendor)
 
 
-def _specificity(profile: Profile) -> tuple[bool, bool, bool]:
-    return profile.accelerator is not None, profile.vendor is not None, bool(profile.architectures)
+def _specificity(profile: Profile, find_gpus: Callable[[], GpuReport]) -> tuple[int, bool, bool]:
+    # Without its accelerator, a profile's order of what is left is still better than none.
+    accelerator = 0 if profile.accelerator is None else 1 if _has(profile.accelerator, find_gpus) else -1
+    return accelerator, profile.vendor is not None, bool(profile.architectures)
+
+
+def _has(accelerator: str, find_gpus: Callable[[], GpuReport]) -> bool:
+    return accelerator == "cuda" and find_gpus().problem is None
 
 
 def judge(

@@ -23,7 +23,6 @@ std::string missing_feature(const Json& isa, const Machine& machine) {
 bool matches(const Json& profile, const Machine& machine) {
     const Json& vendor = profile.at("vendor");
     const Json& memory = profile.at("memory_mb");
-    if (!profile.at("accelerator").is_null()) return false;  // there is none that this program can use
     // A size that is unknown is given the benefit of the doubt.
     const bool enough =
         memory.is_null() || !machine.memory || machine.memory >= memory.get<std::uint64_t>() * 1'000'000;
@@ -60,7 +59,9 @@ std::pair<Json, int> best_artifact(const Json& manifest, const Machine& machine,
     for (const Json& profile : manifest.at("profiles"))
         if (matches(profile, machine)) profiles.push_back(&profile);
     const auto specificity = [](const Json* profile) {
-        return std::tuple(!profile->at("vendor").is_null(), !profile->at("architectures").empty());
+        // There is no accelerator that this program can use: profiles that are for one come last.
+        return std::tuple(profile->at("accelerator").is_null(), !profile->at("vendor").is_null(),
+                          !profile->at("architectures").empty());
     };
     std::stable_sort(profiles.begin(), profiles.end(),
                      [&](const Json* a, const Json* b) { return specificity(a) > specificity(b); });

@@ -229,7 +229,16 @@ def test_a_gpu_counts_for_more_than_the_vendor_of_the_cpu() -> None:
 
 def test_an_accelerator_that_nobody_knows_is_nowhere() -> None:
     npu = replace(FOR_ORIN, accelerator="npu")
-    assert all(c.profile is None for c in rank(manifest(npu), PI, EVERYTHING, find_gpus=lambda: ORIN))
+    candidate = rank(manifest(npu, FOR_PI), PI, EVERYTHING, find_gpus=lambda: ORIN)[0]
+    assert candidate.profile == FOR_PI
+
+
+def test_without_its_gpu_a_jetson_still_follows_the_order_of_its_target() -> None:
+    """As in a container that was not given the GPU: manifest order would take float32 before int8."""
+    order = replace(FOR_ORIN, order=("tflite-int8", "openvino-int8", "onnx-fp32"))
+    candidates = rank(manifest(order), PI, EVERYTHING, find_gpus=lambda: NO_DRIVER)
+    assert ids(candidates) == ["tflite-int8", "openvino-int8", "onnx-fp32"]
+    assert all(candidate.profile == order for candidate in candidates)
 
 
 def test_for_profiles_the_driver_is_asked_once_and_only_where_the_rest_matches() -> None:

@@ -144,7 +144,17 @@ ORDERS: Mapping[str, tuple[list[Profile], str]] = {
     "another vendor": ([Profile("x", (), "Nobody", ("openvino-fp32-b",))], "openvino-fp32-a"),
     "a feature that is missing": ([Profile("x", (), None, ("openvino-fp32-b",), isa=("nosuch",))], "openvino-fp32-a"),
     "too little memory": ([Profile("x", (), None, ("openvino-fp32-b",), memory_mb=10**8)], "openvino-fp32-a"),
-    "an accelerator": ([Profile("x", (), None, ("openvino-fp32-b",), accelerator="npu")], "openvino-fp32-a"),
+    "an accelerator that is not here": (
+        [
+            Profile("x", (MACHINE,), None, ("openvino-fp32-b",), accelerator="npu"),
+            Profile("any", (), None, ("openvino-fp32-a",)),
+        ],
+        "openvino-fp32-a",
+    ),
+    "an accelerator that is not here, and nothing else": (
+        [Profile("x", (), None, ("openvino-fp32-b",), accelerator="npu")],
+        "openvino-fp32-b",
+    ),
     "other backends are passed over": ([Profile("x", (), None, ("onnx-fp32", "openvino-fp32-b"))], "openvino-fp32-b"),
     "an artifact that cannot run": (
         [Profile("x", (), None, ("openvino-fp32-c", "openvino-fp32-b"))],
