@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from edgebert.bundle import Bundle, open_bundle
 from edgebert.devices import describe_machine, find_runtimes
-from edgebert.errors import SelectionError, SelfTestError
+from edgebert.errors import BackendError, SelectionError
 from edgebert.runtime.engines import build_engine
 from edgebert.runtime.explanation import cannot_run
+from edgebert.runtime.nvidia import CudaError
 from edgebert.runtime.plans import NEEDS_PLAN, Fault, PlanCache, PlanKey, Refusal
 from edgebert.runtime.plans.build import BuiltPlan, Progress, build_plan
 from edgebert.runtime.selection import Candidate, rank
@@ -63,7 +64,8 @@ def build_plans(
         SelectionError: there is nothing to build, or this machine cannot run it.
         PlanError: a plan cannot be built.
         SelfTestError: a plan answers wrongly; it has been removed.
-        BackendError: TensorRT cannot be used, or fails.
+        BackendError: TensorRT cannot be used, or does not run the plan, which has been removed.
+        CudaError: CUDA fails, as for too little memory; the plan is kept.
         OutputError: the plan cannot be stored.
     """
     bundle = open_bundle(path)
@@ -73,14 +75,17 @@ def build_plans(
         plan = build_plan(bundle, artifact, candidate.runtime, force=force, progress=progress)
         cache = PlanCache()
         files = [bundle.file(ref) for ref in artifact.files]
-        engine = build_engine(artifact, files, 1, candidate.runtime)
         try:
-            tested = self_test(engine, bundle.golden(), artifact.tolerance)
-        except SelfTestError:
+            engine = build_engine(artifact, files, 1, candidate.runtime)
+            try:
+                tested = self_test(engine, bundle.golden(), artifact.tolerance)
+            finally:
+                engine.close()
+        except CudaError:  # such as too little memory at this moment, which says nothing of the plan
+            raise
+        except BackendError:
             _remove(cache, plan.key)
             raise
-        finally:
-            engine.close()
         removed = tuple(_prune(cache, plan.refusals)) if prune else ()
         unused = tuple(refusal for refusal in plan.refusals if refusal not in removed)
         yield ReadyPlan(artifact.id, plan, str(cache.folder), tested, unused, removed)

@@ -6,6 +6,7 @@ import os
 import warnings
 
 from edgebert.bundle import Bundle, Golden, open_bundle
+from edgebert.bundle.schema import Artifact
 from edgebert.devices import Machine, describe_machine, find_runtimes
 from edgebert.errors import (
     BackendError,
@@ -96,10 +97,9 @@ def load(
         max_length = min(manifest.tokenizer.max_length, candidate.artifact.shapes.max_length)
         try:
             tokenizer = TextTokenizer(tokenizer_json, max_length=max_length, pad_id=manifest.tokenizer.pad_id)
-            for verdict in verdicts:
-                if verdict.status in (FAILED, NO_PLAN):
-                    message = f"Artifact {verdict.artifact} of {manifest.name} is passed over: {verdict.reason}"
-                    warnings.warn(message, BackendFallbackWarning, stacklevel=2)
+            for names, reason in _passed_over(verdicts, candidate.artifact):
+                message = f"Artifact {names} of {manifest.name} is passed over: {reason}"
+                warnings.warn(message, BackendFallbackWarning, stacklevel=2)
             if engine.facts.slowdown:
                 message = f"Artifact {candidate.artifact.id} of {manifest.name} is slow here: {engine.facts.slowdown}."
                 message += " `edgebert doctor` and `edgebert inspect --ops` tell more."
@@ -130,6 +130,16 @@ def _open(candidate: Candidate, bundle: Bundle, golden: Golden, threads: int, *,
     bundle.verify(artifact.files)
     engine = build_engine(artifact, [bundle.file(ref) for ref in artifact.files], threads, candidate.runtime)
     return GuardedEngine(engine, golden, artifact.tolerance)
+
+
+def _passed_over(verdicts: list[Verdict], chosen: Artifact) -> list[tuple[str, str]]:
+    """What to warn of: each artifact that failed, and once that plans are missing, unless another plan runs."""
+    passed = [(one.artifact, one.reason) for one in verdicts if one.status == FAILED]
+    unbuilt = [one for one in verdicts if one.status == NO_PLAN]
+    if unbuilt and chosen.backend not in NEEDS_PLAN:
+        others = f" (and {', '.join(one.artifact for one in unbuilt[1:])})" if unbuilt[1:] else ""
+        passed.append((unbuilt[0].artifact + others, unbuilt[0].reason))
+    return passed
 
 
 def _threads(candidate: Candidate, machine: Machine, threads: int | None) -> int:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,20 @@ from edgebert.bundle.recipe import Recipe
 from edgebert.bundle.schema import Artifact, Shapes
 from edgebert.devices.backends import Runtime
 from edgebert.errors import BackendError, PlanError
-from edgebert.runtime.engines.base import EngineFacts, Execution, Operator, Tensors, cast_inputs, count_operators
+from edgebert.runtime.engines.base import (
+    EngineFacts,
+    Execution,
+    Kernel,
+    Operator,
+    Tensors,
+    cast_inputs,
+    count_operators,
+)
 from edgebert.runtime.nvidia import api
 from edgebert.runtime.nvidia.cudart import OUT_OF_MEMORY, CudaError
 from edgebert.runtime.nvidia.host import Host, open_host
 from edgebert.runtime.nvidia.lane import Lane, Plan
-from edgebert.runtime.nvidia.log import make_log
+from edgebert.runtime.nvidia.log import make_log, refusal
 from edgebert.runtime.plans import PlanCache, artifact_digest, read_recipe, recipe_digest
 
 GRAPHS = "EDGEBERT_CUDA_GRAPHS"
@@ -54,9 +63,7 @@ class TensorRtEngine:
         # TensorRT cannot tell beforehand whether a plan fits; it gives nothing back for one that it refuses.
         engine = self._deserializer.deserialize_cuda_engine(data)
         if engine is None:
-            raise BackendError(
-                f"TensorRT {host.version} refuses the plan of {artifact.id}: {self._log.errors()}.", hint=_REFUSED_HINT
-            )
+            raise refusal(self._log, f"{host.version} refuses the plan of {artifact.id}")
         inputs, outputs = _tensors(host.tensorrt, engine)
         self._plan = Plan(host.tensorrt, engine, self._log, inputs, outputs, api.context_memory(engine))
         self._profiles = {bucket: index for index, bucket in enumerate(artifact.shapes.buckets)}
@@ -65,7 +72,6 @@ class TensorRtEngine:
         self._free: list[Lane] = []
         self._lanes: list[Lane] = []
         self._most = _MOST_LANES
-        self._opening = 0
         self.shapes: Shapes = artifact.shapes
 
     @property
@@ -90,11 +96,17 @@ class TensorRtEngine:
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         """See :meth:`edgebert.runtime.engines.base.Engine.run`."""
         feeds = self._feeds(inputs)
-        lane = self._take()
-        try:
-            return lane.run(self._profiles[feeds["input_ids"].shape[1]], feeds)
-        finally:
-            self._give(lane)
+        profile = self._profiles[feeds["input_ids"].shape[1]]
+        while True:
+            lane = self._take()
+            try:
+                return lane.run(profile, feeds)
+            except CudaError as error:
+                # Those that have their memory must do: slower, but no error.
+                if error.number != OUT_OF_MEMORY or not self._retire(lane):
+                    raise
+            finally:
+                self._give(lane)
 
     def execution(self, inputs: Tensors) -> Execution:
         """See :meth:`edgebert.runtime.engines.base.ArtifactEngine.execution`.
@@ -112,7 +124,10 @@ class TensorRtEngine:
         finally:
             self._give(lane)
         try:
-            return Execution(count_operators(map(_operator, json.loads(text)["Layers"])))
+            layers = json.loads(text)["Layers"]
+            tactics = Counter(tactic for layer in layers if (tactic := _tactic(layer)))
+            kernels = tuple(Kernel(count, name) for name, count in tactics.most_common())
+            return Execution(count_operators(map(_operator, layers)), kernels)
         except (ValueError, KeyError, TypeError) as error:
             raise BackendError(
                 f"TensorRT {self._host.version} does not tell what it executes: {error!r}.", hint=_REFUSED_HINT
@@ -142,35 +157,27 @@ class TensorRtEngine:
     def _take(self) -> Lane:
         """A lane that nobody else uses: an idle one, else a new one, else the next that becomes idle."""
         with self._idle:
-            if not self._free and len(self._lanes) + self._opening >= self._most:
-                self._idle.wait_for(lambda: self._free)
-            if self._free:
-                return self._free.pop()
-            self._opening += 1
-        try:
-            lane = Lane(self._plan, self._host.cuda, graphs=self._graphs)
-        except CudaError as error:
-            with self._idle:
-                self._opening -= 1
-                if error.number != OUT_OF_MEMORY or not self._lanes:
-                    raise
-                # Slower, but no error: those that there are must do.
-                self._most = len(self._lanes)
-                self._idle.wait_for(lambda: self._free)
-                return self._free.pop()
-        except BaseException:
-            with self._idle:
-                self._opening -= 1
-            raise
-        with self._idle:
-            self._opening -= 1
-            self._lanes.append(lane)
-        return lane
+            if not self._free and len(self._lanes) < self._most:
+                self._lanes.append(Lane(self._plan, self._host.cuda, graphs=self._graphs))
+                return self._lanes[-1]
+            self._idle.wait_for(lambda: self._free)
+            return self._free.pop()
 
     def _give(self, lane: Lane) -> None:
         with self._idle:
-            self._free.append(lane)
-            self._idle.notify()
+            if lane in self._lanes:  # else it has been retired
+                self._free.append(lane)
+                self._idle.notify()
+
+    def _retire(self, lane: Lane) -> bool:
+        """Gives up a lane for which there is no memory; false when it is the only one."""
+        with self._idle:
+            if len(self._lanes) == 1:
+                return False
+            self._lanes.remove(lane)
+            self._most = len(self._lanes)
+        lane.close()
+        return True
 
     def _graph_state(self) -> str:
         if not self._graphs:
@@ -213,5 +220,9 @@ def _operator(layer: Mapping[str, Any] | str) -> Operator:
         " x ".join(str(tensor.get("Format/Datatype", "?")) for tensor in layer.get(side, ()))
         for side in ("Inputs", "Outputs")
     )
-    executed_by = str(layer.get("TacticName") or "TensorRT")
-    return Operator(1, str(layer.get("LayerType", "?")), f"{given} -> {made}", executed_by)
+    return Operator(1, str(layer.get("LayerType", "?")), f"{given} -> {made}", "TensorRT")
+
+
+def _tactic(layer: Mapping[str, Any] | str) -> str:
+    """The kernel that TensorRT has chosen for a layer, by its name; empty where it has none of that kind."""
+    return "" if isinstance(layer, str) else str(layer.get("TacticName") or "")

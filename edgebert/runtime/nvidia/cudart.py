@@ -195,7 +195,7 @@ class CudaRuntime:
             return
         self._library.cudaGetLastError()  # else the next call that asks for it takes it for its own
         if number == OUT_OF_MEMORY:
-            raise CudaError(self._too_little(size), hint=_MEMORY_HINT, number=number)
+            raise CudaError(self._too_little(size), hint=MEMORY_HINT, number=number)
         reason = f"{number} ({self._text('cudaGetErrorName', number)}: {self._text('cudaGetErrorString', number)})"
         raise CudaError(f"{name} of the CUDA runtime says {reason}.", hint=_FAILED_HINT, number=number)
 
@@ -217,7 +217,7 @@ _MISSING_HINT = (
     "On a Jetson it belongs to JetPack (sudo apt-get install nvidia-jetpack); elsewhere "
     "`pip install nvidia-cuda-runtime-cu12`, or let LD_LIBRARY_PATH name its folder."
 )
-_MEMORY_HINT = (
+MEMORY_HINT = (
     "Close other programs that use the GPU, or pin an artifact for the CPU with backend='onnx'. "
     "A Jetson's GPU shares the memory of the system."
 )

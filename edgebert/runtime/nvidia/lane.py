@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgebert.errors import BackendError
 from edgebert.runtime.nvidia import api
 from edgebert.runtime.nvidia.cudart import CudaRuntime
-from edgebert.runtime.nvidia.log import Log
+from edgebert.runtime.nvidia.log import Log, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,6 @@ class Lane:
         cuda: the CUDA runtime.
         graphs: whether to record each length as a CUDA graph after its first run: one launch then stands for those of
             some hundred kernels. Where recording fails, the kernels are launched one by one as before.
-
-    Raises:
-        CudaError: the GPU's memory does not suffice.
     """
 
     def __init__(self, plan: Plan, cuda: CudaRuntime, *, graphs: bool) -> None:
@@ -66,15 +63,11 @@ class Lane:
         self._cuda = cuda
         self._graphs = graphs
         self._slots: dict[int, _Slot] = {}
+        self._owned = ExitStack()
+        self._stream = 0
+        self._memory = 0
         self.refused_graph = ""
         """Why a length could not be recorded; empty when all could."""
-        with ExitStack() as stack:
-            self._stream = cuda.create_stream()
-            stack.callback(cuda.destroy_stream, self._stream)
-            size = max(plan.context_bytes, 1)
-            self._memory = cuda.allocate(size)
-            stack.callback(cuda.free, self._memory)
-            self._owned = stack.pop_all()
 
     def run(self, profile: int, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Computes the outputs.
@@ -87,7 +80,8 @@ class Lane:
             name -> array, owned by the caller.
 
         Raises:
-            BackendError: TensorRT or CUDA fails.
+            CudaError: CUDA fails; the number is ``OUT_OF_MEMORY`` when the GPU has too little for another lane.
+            BackendError: TensorRT fails.
         """
         slot = self._slot(profile, feeds)
         for name, values in feeds.items():
@@ -111,24 +105,36 @@ class Lane:
             slot.owned.close()
         self._slots.clear()
         self._owned.close()
+        self._stream = self._memory = 0
 
     def _slot(self, profile: int, feeds: Mapping[str, NDArray[Any]]) -> _Slot:
         if profile not in self._slots:
             self._slots[profile] = self._open(profile, {name: values.shape for name, values in feeds.items()})
         return self._slots[profile]
 
+    def _prepare(self, size: int) -> None:
+        with ExitStack() as stack:
+            stream = self._cuda.create_stream()
+            stack.callback(self._cuda.destroy_stream, stream)
+            memory = self._cuda.allocate(size)
+            stack.callback(self._cuda.free, memory)
+            self._stream, self._memory, self._owned = stream, memory, stack.pop_all()
+
     def _open(self, profile: int, shapes: Mapping[str, tuple[int, ...]]) -> _Slot:
         plan = self._plan
+        size = max(plan.context_bytes, 1)
+        if not self._memory:
+            self._prepare(size)
         context = api.create_context(plan.tensorrt, plan.engine)
         if context is None:
-            raise self._failure("makes no execution context")
-        api.give_memory(context, self._memory, max(plan.context_bytes, 1))
+            raise refusal(plan.log, "makes no execution context")
+        api.give_memory(context, self._memory, size)
         if not context.set_optimization_profile_async(profile, self._stream):
-            raise self._failure(f"refuses optimization profile {profile}")
+            raise refusal(plan.log, f"refuses optimization profile {profile}")
         self._cuda.synchronize(self._stream)
         for name, shape in shapes.items():
             if not context.set_input_shape(name, shape):
-                raise self._failure(f"refuses the shape {shape} of {name}")
+                raise refusal(plan.log, f"refuses the shape {shape} of {name}")
         tensors = {name: (dtype, shapes[name]) for name, dtype in plan.inputs.items()}
         for name, dtype in plan.outputs.items():
             tensors[name] = (dtype, tuple(context.get_tensor_shape(name)))
@@ -136,7 +142,7 @@ class Lane:
             buffers = {name: self._buffer(stack, dtype, shape) for name, (dtype, shape) in tensors.items()}
             for name, buffer in buffers.items():
                 if not context.set_tensor_address(name, buffer.device):
-                    raise self._failure(f"refuses the address of {name}")
+                    raise refusal(plan.log, f"refuses the address of {name}")
             return _Slot(context, buffers, stack.pop_all())
 
     def _buffer(self, stack: ExitStack, dtype: np.dtype[Any], shape: tuple[int, ...]) -> _Buffer:
@@ -151,7 +157,7 @@ class Lane:
             buffer = slot.buffers[name]
             self._cuda.copy_to_device(buffer.device, buffer.host, buffer.array.nbytes, self._stream)
         if not slot.context.execute_async_v3(self._stream):
-            raise self._failure("does not run the plan")
+            raise refusal(self._plan.log, "does not run the plan")
         for name in self._plan.outputs:
             buffer = slot.buffers[name]
             self._cuda.copy_to_host(buffer.host, buffer.device, buffer.array.nbytes, self._stream)
@@ -163,12 +169,6 @@ class Lane:
             self.refused_graph = error.message
         else:
             slot.owned.callback(self._cuda.destroy_graph, slot.graph)
-
-    def _failure(self, what: str) -> BackendError:
-        return BackendError(
-            f"TensorRT {what}: {self._plan.log.errors()}.",
-            hint="Build the plan again: `edgebert build-plan --force` with the bundle.",
-        )
 
 
 class _Slot:

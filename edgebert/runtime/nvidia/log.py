@@ -6,6 +6,9 @@ import re
 from collections import deque
 from typing import Any, Protocol
 
+from edgebert.errors import BackendError
+from edgebert.runtime.nvidia.cudart import MEMORY_HINT, OUT_OF_MEMORY, CudaError
+
 _KEPT = 8
 _MEMORY = re.compile(r"out ?of ?memory|insufficient workspace|alloc(ation)? failed", re.IGNORECASE)
 
@@ -32,7 +35,7 @@ def make_log(tensorrt: Any) -> Any:  # noqa: ANN401 - a class of a module that o
 
         def log(self, severity: object, msg: str) -> None:
             if severity in severities:
-                self._errors.append(" ".join(msg.split()))
+                self._errors.append(" ".join(msg.split()).rstrip("."))
 
         def errors(self) -> str:
             return "; ".join(dict.fromkeys(self._errors)) or "it does not say why"
@@ -43,3 +46,13 @@ def make_log(tensorrt: Any) -> Any:  # noqa: ANN401 - a class of a module that o
 def is_about_memory(errors: str) -> bool:
     """Whether what TensorRT said is that memory did not suffice."""
     return _MEMORY.search(errors) is not None
+
+
+def refusal(log: Log, what: str) -> BackendError:
+    """The error for something that TensorRT did not do; a :class:`CudaError` where memory was what it lacked."""
+    errors = log.errors()
+    if is_about_memory(errors):
+        return CudaError(f"TensorRT {what}: {errors}.", hint=MEMORY_HINT, number=OUT_OF_MEMORY)
+    return BackendError(
+        f"TensorRT {what}: {errors}.", hint="Build the plan again: `edgebert build-plan --force` with the bundle."
+    )

@@ -122,7 +122,7 @@ def _run(job: BuildJob, artifact: str, progress: Progress) -> BuildDone:
         if isinstance(answer, BuildFailure):
             raise PlanError(f"{artifact} is not built: {answer.message}", hint=answer.hint)
         raise PlanError(
-            f"{artifact} is not built: {describe_exit(process.returncode)} while TensorRT built the plan{_end(log)}.",
+            f"{artifact} is not built: TensorRT did not finish: {describe_exit(process.returncode)}{_end(log)}.",
             hint="Watch the memory meanwhile (on a Jetson with tegrastats); add swap where it is short.",
         )
 

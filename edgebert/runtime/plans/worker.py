@@ -116,7 +116,7 @@ def _build(
 def _refused_nodes(parser: Any) -> str:
     """Every node that the parser cannot take, by name."""
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
-    return "; ".join(dict.fromkeys(f"{_node(error)}: {' '.join(error.desc().split())}" for error in errors))
+    return "; ".join(dict.fromkeys(f"{_node(error)}: {' '.join(error.desc().split()).rstrip('.')}" for error in errors))
 
 
 def _node(error: Any) -> str:
