@@ -88,7 +88,7 @@ def make_wheelhouse(
             pip.run("download", "--no-deps", "--dest", house, *pip_options(host), *names)
             pins[host] = {"edgebert": edgebert.version, **{name: str(Version(one)) for name, one in found.items()}}
         (house / "requirements.txt").write_text(requirements_text(house, pins), encoding="utf-8")
-        text = instructions(target.name, out.name, edgebert.version, hosts, wanted, lean=lean)
+        text = instructions(target, out.name, edgebert.version, hosts, wanted, lean=lean)
         (house / "INSTALL.txt").write_text(text, encoding="utf-8")
         wheels = sorted(house.glob("*.whl"))
         result = Wheelhouse(out, tuple(one.name for one in wheels), sum(one.stat().st_size for one in wheels))

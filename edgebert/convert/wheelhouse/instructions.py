@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from packaging.requirements import Requirement
 
+from edgebert.convert.target import Target
 from edgebert.convert.wheelhouse.platforms import version
 from edgebert.devices.wheels import PythonHost
 
@@ -22,19 +23,28 @@ For {devices}.
 
 3. Install, without network. The hashes in requirements.txt are checked.
 
-    python3 -m venv edgebert-env
+    python3 -m venv {system}edgebert-env
     edgebert-env/bin/python -m pip install --no-index --no-deps --find-links {name} -r {name}/requirements.txt
 
    If venv is missing: sudo apt install python3-venv. {without_venv}
-{by_name}
+{tensorrt}{by_name}
 4. Look at the result, with a bundle that `edgebert convert` made and you copied as well.
 
     edgebert-env/bin/edgebert doctor
-    edgebert-env/bin/edgebert verify sst2.edgebert
+{build}    edgebert-env/bin/edgebert verify sst2.edgebert
     edgebert-env/bin/edgebert predict sst2.edgebert "A charming journey."
 
 To save space, add --no-compile to the line with pip, and set PYTHONDONTWRITEBYTECODE=1 where EdgeBERT runs: no
 bytecode is written then, and every start takes longer.
+"""
+
+_TENSORRT = """
+   TensorRT belongs to the device's system (JetPack) and is not in this folder: --system-site-packages lets the
+   environment see it. The plan is built on the device, once, by the user who runs it; that takes minutes.
+"""
+
+_BUILD = """\
+    edgebert-env/bin/edgebert build-plan sst2.edgebert
 """
 
 _UNPACK = """\
@@ -62,12 +72,12 @@ _LEAN = """
 
 
 def instructions(
-    target: str, name: str, edgebert: str, hosts: Sequence[PythonHost], wanted: Sequence[Requirement], *, lean: bool
+    target: Target, name: str, edgebert: str, hosts: Sequence[PythonHost], wanted: Sequence[Requirement], *, lean: bool
 ) -> str:
     """The text.
 
     Args:
-        target: the target's name.
+        target: the target.
         name: the wheelhouse's own.
         edgebert: the version of EdgeBERT's wheel in it.
         hosts: the devices.
@@ -81,10 +91,14 @@ def instructions(
     if all(one.name != "edgebert" for one in asked):
         asked.insert(0, wanted[0])
     quoted = " ".join(f'"{one}"' if str(one) != one.name else str(one) for one in asked)
+    plans = any(spec.backend == "tensorrt" for spec in target.artifacts)
     return _TEXT.format(
-        title=f"EdgeBERT {edgebert} for {target}",
+        title=f"EdgeBERT {edgebert} for {target.name}",
         devices=f"Python {' and '.join(pythons)} on {machines}, a Linux with {hosts[0].libc}",
         name=name,
         without_venv=_UNPACK.format(name=name) if len(hosts) == 1 else _UNPACK_ONE,
+        system="--system-site-packages " if plans else "",
+        tensorrt=_TENSORRT if plans else "",
+        build=_BUILD if plans else "",
         by_name=_LEAN if lean else _BY_NAME.format(name=name, wanted=quoted),
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edgebert.convert.target import Target, list_targets
+from edgebert.convert.target import ArtifactSpec, Target, list_targets
 from edgebert.convert.wheelhouse import make_wheelhouse
 from edgebert.convert.wheelhouse.platforms import pip_options
 from edgebert.convert.wheelhouse.wanted import wanted_requirements
@@ -114,6 +114,19 @@ def test_one_folder_for_several_pythons(make: Callable[..., Path], tmp_path: Pat
     assert "Python 3.10 and 3.11 and 3.12 on aarch64" in text
     assert "zipfile" not in text  # which unpacks one wheel of each alone
     assert "python3 -m zipfile -e" in (make("one") / "INSTALL.txt").read_text()
+
+
+def test_where_tensorrt_is_the_systems_the_environment_sees_it(make: Callable[..., Path], target: Target) -> None:
+    plain = (make("plain") / "INSTALL.txt").read_text()
+    assert "python3 -m venv edgebert-env\n" in plain
+    assert "TensorRT" not in plain and "build-plan" not in plain
+    jetson = dataclasses.replace(target, artifacts=(ArtifactSpec("tensorrt", "fp16"), *target.artifacts))
+    house = make("jetson", target=jetson)
+    text = (house / "INSTALL.txt").read_text()
+    assert "python3 -m venv --system-site-packages edgebert-env\n" in text
+    assert "TensorRT belongs to the device's system" in text
+    assert "edgebert-env/bin/edgebert build-plan sst2.edgebert\n" in text
+    assert names(house) == FULL
 
 
 def test_one_folder_for_two_architectures(
