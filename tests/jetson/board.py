@@ -105,12 +105,12 @@ class FakeBoard:
         environment = self.environment(**variables)
         return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, cwd=self.folder)
 
-    def run(self, *arguments: object, timeout: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
         """Runs Python with ``arguments`` on this board, whatever its exit code."""
         command = [sys.executable, *map(str, arguments)]
         environment = self.environment(**variables)
         return subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=self.folder, timeout=timeout, check=False
+            command, capture_output=True, text=True, env=environment, cwd=self.folder, timeout=300, check=False
         )
 
     def edgebert(self, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -122,11 +122,11 @@ class FakeBoard:
         return self.run("-c", code, *arguments, **variables)
 
     def calls(self, event: str | None = None) -> list[dict[str, Any]]:
-        """What happened in TensorRT so far, or those of one kind, such as ``build``; see ``fake_tensorrt/events.py``."""
+        """What happened in TensorRT so far, or what of one kind, such as ``build``; see ``events.py``."""
         return [one for one in _lines(self.folder / "tensorrt.log") if event in (None, one["event"])]
 
     def leaks(self) -> list[dict[str, int]]:
-        """What each process that used CUDA had not given back when it ended: memory, streams, graphs and events."""
+        """What each process that loaded CUDA had not given back when it ended; see ``fake_cudart.py``."""
         return _lines(self.folder / "cuda.log")
 
     def forget(self) -> None:

@@ -67,7 +67,15 @@ def jetson_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.importorskip(name)
     folder = tmp_path_factory.mktemp("test-jetson")
     (folder / "target.toml").write_text(_TARGET)
-    command = [sys.executable, "-m", "edgebert", "convert", ROOT / "edgebert/assets/default", "--target", folder]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "edgebert",
+        "convert",
+        ROOT / "edgebert/assets/default",
+        "--target",
+        folder,
+    ]
     done = subprocess.run([*command, "--out", folder / "bundle", "--quiet"], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return folder / "bundle"

@@ -22,17 +22,57 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-CLASSES = (
-    "Builder Dims EngineInspector IBuilderConfig ICudaEngine IErrorRecorder IExecutionContext IGpuAllocator IHostMemory"
-    " ILayer ILogger INetworkDefinition IOptimizationProfile IProfiler IProgressMonitor IRuntimeConfig ITensor"
-    " ITimingCache IVersionedInterface Logger OnnxParser ParserError Runtime"
-).split()
-ENUMS = (
-    "BuilderFlag DataType DeviceType EngineCapability ErrorCode ErrorCodeTRT ExecutionContextAllocationStrategy"
-    " HardwareCompatibilityLevel LayerInformationFormat LayerType MemoryPoolType NetworkDefinitionCreationFlag"
-    " OnnxParserFlag PreviewFeature ProfilingVerbosity QuantizationFlag RuntimePlatform SerializationFlag TacticSource"
-    " TempfileControlFlag TensorFormat TensorIOMode TensorLocation TilingOptimizationLevel"
-).split()
+CLASSES = [
+    "Builder",
+    "Dims",
+    "EngineInspector",
+    "IBuilderConfig",
+    "ICudaEngine",
+    "IErrorRecorder",
+    "IExecutionContext",
+    "IGpuAllocator",
+    "IHostMemory",
+    "ILayer",
+    "ILogger",
+    "INetworkDefinition",
+    "IOptimizationProfile",
+    "IProfiler",
+    "IProgressMonitor",
+    "IRuntimeConfig",
+    "ITensor",
+    "ITimingCache",
+    "IVersionedInterface",
+    "Logger",
+    "OnnxParser",
+    "ParserError",
+    "Runtime",
+]
+ENUMS = [
+    "BuilderFlag",
+    "DataType",
+    "DeviceType",
+    "EngineCapability",
+    "ErrorCode",
+    "ErrorCodeTRT",
+    "ExecutionContextAllocationStrategy",
+    "HardwareCompatibilityLevel",
+    "LayerInformationFormat",
+    "LayerType",
+    "MemoryPoolType",
+    "NetworkDefinitionCreationFlag",
+    "OnnxParserFlag",
+    "PreviewFeature",
+    "ProfilingVerbosity",
+    "QuantizationFlag",
+    "RuntimePlatform",
+    "SerializationFlag",
+    "TacticSource",
+    "TempfileControlFlag",
+    "TensorFormat",
+    "TensorIOMode",
+    "TensorLocation",
+    "TilingOptimizationLevel",
+]
 NESTED = {"ILogger": ("Severity",), "Logger": ("Severity",)}
 FUNCTIONS = ("get_nv_onnx_parser_version", "init_libnvinfer_plugins", "nptype", "volume")
 CONSTANTS = ("bfloat16", "bool", "float16", "float32", "fp4", "fp8", "int32", "int4", "int64", "int8", "uint8")

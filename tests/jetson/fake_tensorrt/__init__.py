@@ -30,5 +30,5 @@ def make_module(version: str) -> ModuleType:
     """The module ``tensorrt`` of one of :data:`VERSIONS`."""
     path = Path(__file__).parents[1] / "surfaces" / f"{version}.json"
     surface = json.loads(path.read_bytes())
-    implementations = {**builder.CLASSES, **network.CLASSES, **runtime.CLASSES}
+    implementations = {**builder.CLASSES, **functions.CLASSES, **network.CLASSES, **runtime.CLASSES}
     return make_surface(surface, implementations, functions.FUNCTIONS)

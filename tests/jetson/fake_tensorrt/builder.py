@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -9,13 +10,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.jetson.fake_tensorrt import driver
+from tests.jetson.fake_tensorrt.checks import problems
 from tests.jetson.fake_tensorrt.events import note, told
 from tests.jetson.fake_tensorrt.layers import choose_types, layer_reports
 from tests.jetson.fake_tensorrt.network import Network, OptimizationProfile
 from tests.jetson.fake_tensorrt.plan import PlanHeader, dump_plan, dump_timings, load_timings
 from tests.jetson.fake_tensorrt.strict import Api, complain
 
-_LOW_PRECISIONS = {"HALF": "FP16", "INT8": "INT8", "BF16": "BF16"}
+_BUILD = ("Building engine", None, 6)
+_PHASES = (
+    ("Cloning network graph", "Building engine", 12),
+    ("Preparing graph for optimization", "Building engine", 4),
+    ("Optimizing graph", "Building engine", 30),
+)
+_TACTICS = (("Timing tactics", "Building engine", 3), ("Timing graph nodes", "Building engine", 4))
+"""Of each profile, with the same names again."""
+
+
+class _CancelledError(Exception):
+    """The monitor wants no more."""
 
 
 class HostMemory:
@@ -104,20 +117,22 @@ class Config:
         return feature.name in self.features
 
     def add_optimization_profile(self, profile: Any) -> int:
-        fake: OptimizationProfile = profile._fake
-        if not fake.shapes:
-            complain(self._logger, "ERROR", "3: Optimization profile is not valid: it has no shapes")
-            return -1
-        self.profiles.append(fake)
+        self.profiles.append(profile._fake)
         return len(self.profiles) - 1
 
     def create_timing_cache(self, serialized_timing_cache: Any) -> Any:
         data = _bytes(serialized_timing_cache)
-        device, entries = _device(self._api), {}
+        device = _device(self._api)
+        entries: dict[str, str] = {}
         if data:
             try:
                 device, entries = load_timings(data)
             except ValueError as error:
+                if self._api.major >= 11:
+                    complain(
+                        self._logger, "WARNING", "Failed to deserialize timing cache. Returning an empty timing cache."
+                    )
+                    return self._api.show("ITimingCache", TimingCache(self._api, device, {}))
                 complain(self._logger, "ERROR", f"1: [serialization.cpp] Error Code 1: Serialization ({error})")
                 return None
             if device["version"] != self._api.version:
@@ -196,7 +211,7 @@ class _Build:
             "precisions": constraints,
             "output_types": output_types,
         }
-        wrong = next(self._wrong(), None)
+        wrong = next(problems(network, config, self._logger), None)
         if wrong is not None:
             note("build", **facts, error=wrong)
             complain(self._logger, "ERROR", wrong)
@@ -228,66 +243,6 @@ class _Build:
         note("build", **facts, error=None, timings_reused=reused, timings_made=timed, bytes=len(plan))
         return self._api.show("IHostMemory", HostMemory(self._api, plan))
 
-    def _wrong(self) -> Iterator[str]:
-        """Why the real builder would refuse, in its words as far as they are known."""
-        network, config = self._network, self._config
-        if not network.layers or not network.outputs:
-            yield "4: [network.cpp::validate::2882] Error Code 4: Internal Error (Network must have at least one output)"
-        if network.strongly_typed:
-            for name in ("FP16", "INT8", "BF16", "FP8", "OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS"):
-                if config.has(name):
-                    yield f"3: [builder.cpp] Error Code 3: API Usage Error (BuilderFlag {name} with a strongly typed network)"
-            if any(layer.precision_is_set or layer.output_types for layer in network.layers):
-                yield "3: [network.cpp] Error Code 3: API Usage Error (precision set in a strongly typed network)"
-        else:
-            yield from self._wrong_types()
-        yield from self._wrong_profiles()
-        if told("oom-build"):
-            text = "Requested amount of GPU memory (1073741824 bytes) could not be allocated. There may not be enough"
-            complain(self._logger, "WARNING", f"{text} free memory for allocation to succeed.")
-            complain(
-                self._logger, "ERROR", "2: [virtualMemoryBuffer.cpp::resizePhysical::140] Error Code 2: OutOfMemory"
-            )
-            yield "10: [optimizer.cpp::computeCosts::3869] Error Code 10: Internal Error (Could not find any implementation)"
-
-    def _wrong_types(self) -> Iterator[str]:
-        # A weakly typed network may hold what the flags do not allow only where nothing computes with it.
-        for layer in self._network.layers:
-            asked = {layer.precision.name} if layer.precision_is_set else set()
-            asked |= {kind.name for kind in layer.output_types.values()}
-            asked |= {output.kind for output in layer.outputs if layer.kind not in ("CONSTANT", "CAST", "QUANTIZE")}
-            for kind in sorted(asked & set(_LOW_PRECISIONS)):
-                if not self._config.has(_LOW_PRECISIONS[kind]):
-                    what = _LOW_PRECISIONS[kind].lower()
-                    yield (
-                        f"4: [network.cpp::validate::3015] Error Code 4: Internal Error ({what} precision has been set "
-                        f"for a layer or layer output, but {what} is not configured in the builder)"
-                    )
-            for index, kind in layer.output_types.items():
-                is_float = layer.outputs[index].kind in ("FLOAT", "HALF", "BF16")
-                if is_float != (kind.name in ("FLOAT", "HALF", "BF16")):
-                    yield f"4: [network.cpp::validate] Error Code 4: {layer.name}: output {index} cannot have type {kind.name}"
-        if any(layer.kind in ("QUANTIZE", "DEQUANTIZE") for layer in self._network.layers) and not self._config.has(
-            "INT8"
-        ):
-            yield "4: [network.cpp::validate] Error Code 4: Internal Error (Network has Q/DQ layers, but int8 is not configured)"
-
-    def _wrong_profiles(self) -> Iterator[str]:
-        dynamic = [one for one in self._network.inputs if any(size < 0 for size in one.sizes)]
-        if dynamic and not self._config.profiles:
-            yield (
-                "4: [network.cpp::validate::3071] Error Code 4: Internal Error (Network has dynamic or shape inputs, but "
-                "no optimization profile has been defined.)"
-            )
-        for profile in self._config.profiles:
-            for one in dynamic:
-                if one.name not in profile.shapes:
-                    yield f"4: [network.cpp::validate] Error Code 4: input {one.name} is missing in the optimization profile"
-                for shape in profile.shapes.get(one.name, []):
-                    fixed = one.sizes
-                    if len(shape) != len(fixed) or any(a not in (-1, b) for a, b in zip(fixed, shape, strict=True)):
-                        yield f"4: [network.cpp::validate] Error Code 4: {one.name}: profile shape {shape} does not fit {fixed}"
-
     def _time(self, kinds: dict[str, str]) -> tuple[int, int]:
         """How many timings the cache had, and how many it had not, which it has from now on."""
         if self._config.cache is None or self._config.has("DISABLE_TIMING_CACHE"):
@@ -302,32 +257,39 @@ class _Build:
         return len(wanted) - len(missing), len(missing)
 
     def _go_through(self) -> bool:
-        """Tells the monitor of the steps, as the real one: phases in phases. Whether it lets the build end."""
+        """Tells the monitor of the phases, as TensorRT-RTX 1.7.1 was seen to. Whether it lets the build end."""
+        pause = float(os.environ.get("FAKE_TENSORRT_BUILD_S", "0"))
+        phases = [*_PHASES, *[phase for _ in self._config.profiles for phase in _TACTICS]]
+        try:
+            with self._phase(*_BUILD):
+                for name, parent, steps in phases:
+                    time.sleep(pause / len(phases))
+                    with self._phase(name, parent, steps):
+                        for step in range(steps):
+                            while told("hang-build"):
+                                time.sleep(0.05)
+                            self._step(name, step)
+        except _CancelledError:
+            complain(self._logger, "ERROR", "IBuilder::buildSerializedNetwork: Error Code 7: BuildCanceled")
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _phase(self, name: str, parent: str | None, steps: int) -> Iterator[None]:
         monitor = self._config.progress_monitor
-        steps = 8
-        pause = float(os.environ.get("FAKE_TENSORRT_BUILD_S", "0")) / (2 * steps)
-        outer, inner = "Building Engine", "Computing profile costs"
-        phases = [(outer, None)] + [
-            (f"{inner} [{index}]", outer) for index in range(max(1, len(self._config.profiles)))
-        ]
-        goes_on, begun = True, []
-        for name, parent in phases:
-            if monitor is not None:
-                monitor.phase_start(name, parent, steps)
-            begun.append(name)
-            for step in range(steps if goes_on else 0):
-                while told("hang-build"):
-                    time.sleep(0.05)
-                time.sleep(pause / len(phases))
-                if monitor is not None and monitor.step_complete(name, step) is False:
-                    goes_on = False
-                    break
-            if not goes_on:
-                break
-        for name in reversed(begun):
-            if monitor is not None:
-                monitor.phase_finish(name)
-        return goes_on
+        if monitor is None:
+            yield
+            return
+        monitor.phase_start(name, parent, steps)
+        try:
+            yield
+        finally:
+            monitor.phase_finish(name)
+
+    def _step(self, name: str, step: int) -> None:
+        monitor = self._config.progress_monitor
+        if monitor is not None and not monitor.step_complete(name, step):
+            raise _CancelledError
 
 
 def _bytes(data: Any) -> bytes:

@@ -51,7 +51,6 @@ _running: dict[int, tuple[int, int]] = {}
 _guard = threading.Lock()
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 def _run(number: int) -> None:
     """Called by the CUDA runtime when the stream gets there: by whichever thread synchronizes."""
     job = _jobs[number]
@@ -60,12 +59,15 @@ def _run(number: int) -> None:
         die("a run or a graph of a context that has been freed")
     try:
         context._compute(job)
-    except Exception:  # noqa: BLE001 - the GPU would say so at the next call of CUDA
+    except Exception:
         traceback.print_exc(file=sys.stderr)
         driver.cudart().fake_illegal()
     with _guard:
         if _running.pop(number, None) is not None:  # of a graph, it may run again
             del _jobs[number]
+
+
+_callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_run)
 
 
 class Context:
@@ -185,8 +187,8 @@ class Context:
             inside = len(asked) == len(low) and all(a <= b <= c for a, b, c in zip(low, asked, high, strict=True))
             if not inside:
                 return self._refuse(
-                    f"Static/dynamic dimension mismatch: set dimensions of {name} are {list(asked)}, but those of profile "
-                    f"{self._profile} are {low} to {high}"
+                    f"Static/dynamic dimension mismatch: {name} is set to {list(asked)}, but is {low} to {high} in "
+                    f"profile {self._profile}"
                 )
             self._shapes[name] = asked
             return True
@@ -273,7 +275,7 @@ class Context:
             captured = bool(driver.cudart().fake_capturing(stream))
             if not captured:
                 _running[number] = (stream, self._memory)
-        code = driver.cudart().fake_enqueue(stream, ctypes.cast(_run, ctypes.c_void_p), number)
+        code = driver.cudart().fake_enqueue(stream, ctypes.cast(_callback, ctypes.c_void_p), number)
         if code > 0:
             with _guard:
                 _running.pop(number, None)

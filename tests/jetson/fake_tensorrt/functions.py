@@ -1,8 +1,9 @@
-"""The functions of the module."""
+"""The functions of the module, and the logger that it has itself."""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -40,3 +41,17 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "nptype": nptype,
     "volume": volume,
 }
+
+
+class Logger:
+    """``Logger``."""
+
+    def __init__(self, api: Api, min_severity: Any = None) -> None:
+        self.min_severity = api.module.ILogger.Severity.WARNING if min_severity is None else min_severity
+
+    def log(self, severity: Any, msg: str) -> None:
+        if int(severity) <= int(self.min_severity):
+            sys.stderr.write(f"[TRT] [{severity.name[0]}] {msg}\n")
+
+
+CLASSES: dict[str, Any] = {"Logger": Logger}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
 from tests.jetson.fake_tensorrt.events import note, refused_operators
@@ -202,7 +202,7 @@ class Network:
 
     def __getitem__(self, index: int) -> Any:
         if not 0 <= index < len(self.layers):
-            raise IndexError
+            raise IndexError("Out of bounds")
         return self.get_layer(index)
 
     def get_input(self, index: int) -> Any:
@@ -315,7 +315,9 @@ class Parser:
         return len(self._errors)
 
     def get_error(self, index: int) -> Any:
-        # The real one reads beyond its errors, and crashes.
+        if not 0 <= index < len(self._errors):
+            complain(self._logger, "ERROR", f"vector::_M_range_check: __n (which is {index})")
+            return None
         return self._api.show("ParserError", self._errors[index])
 
     def clear_errors(self) -> None:
@@ -328,17 +330,23 @@ class Parser:
         self._errors.clear()
         try:
             parsed = onnx.load(model)  # with the weights that lie beside it
-        except (OSError, DecodeError, ValueError, onnx.checker.ValidationError) as error:
-            return self._fail("MODEL_DESERIALIZE_FAILED", f"Failed to parse ONNX model from file: {model}: {error}", -1)
+        except DecodeError:
+            return self._fail("MODEL_DESERIALIZE_FAILED", "Failed to parse the ONNX model.", -1)
+        except (OSError, ValueError, onnx.checker.ValidationError) as error:
+            text = f"Input file cannot be found, or is not a regular file: {model} ({error})"
+            return self._fail("INVALID_VALUE", text, -1)
         if not parsed.graph.node:
-            return self._fail("MODEL_DESERIALIZE_FAILED", f"Failed to parse ONNX model from file: {model}!", -1)
+            return self._fail("MODEL_DESERIALIZE_FAILED", "Failed to parse the ONNX model.", -1)
         if self._network.has_implicit_batch_dimension:
             text = "Failed to parse: this version of the ONNX parser only supports networks with an explicit batch"
             return self._fail("INVALID_VALUE", text, -1)
         for place, node in enumerate(parsed.graph.node):
             if not self.supports_operator(node.op_type):
-                text = f"No importer registered for op: {node.op_type}. Attempting to import as plugin."
-                self._fail("UNSUPPORTED_NODE", text, place, node.name, node.op_type)
+                if self._api.major < 10:  # it stops at the first one
+                    text = f"No importer registered for op: {node.op_type}"
+                    return self._fail("UNSUPPORTED_NODE", text, place, node.name, node.op_type)
+                text = 'creator && "Plugin not found, are the plugin name, version, and namespace correct?"'
+                self._fail("INVALID_NODE", text, place, node.name, node.op_type)
         if self._errors:
             return False
         self._network.fill(parsed)
@@ -359,19 +367,15 @@ class OptimizationProfile:
         self.shapes: dict[str, list[list[int]]] = {}
         self.extra_memory_target = 1.0
 
-    def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:  # noqa: A002
+    def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:
         shapes = [list(dims(one)) for one in (min, opt, max)]
-        ranks = {len(one) for one in shapes}
-        if len(ranks) > 1 or any(low > middle or middle > high for low, middle, high in zip(*shapes, strict=True)):
-            raise RuntimeError("Shape provided for max is inconsistent with other shapes.")
+        # Whether they are in order is looked at by the build.
         if any(one < 0 for shape in shapes for one in shape):
             raise RuntimeError("Shape provided for min is inconsistent with other shapes.")
         self.shapes[input] = shapes
 
-    def get_shape(self, input: str) -> list[Any]:  # noqa: A002
-        if input not in self.shapes:
-            raise RuntimeError("Shape has not been set")
-        return [make_dims(self._api, shape) for shape in self.shapes[input]]
+    def get_shape(self, input: str) -> list[Any]:
+        return [make_dims(self._api, shape) for shape in self.shapes.get(input, [])]
 
 
 CLASSES: dict[str, Any] = {"Dims": Dims, "OnnxParser": Parser}

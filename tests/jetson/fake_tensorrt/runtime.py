@@ -25,16 +25,17 @@ _ACTIVATION_BYTES = 4096
 
 
 class Runtime:
-    """``Runtime``. Without a driver that of 8.6 ends the process; later ones raise."""
+    """``Runtime``. Without a driver it ends the process."""
 
     def __init__(self, api: Api, logger: Any) -> None:
         note("Runtime")
         code = driver.problem()
-        if code and api.major < 10:
-            die("a Runtime of TensorRT 8.6 was made without a driver")
         if code:
-            driver.complain_of_driver(logger, code)
-            raise TypeError("pybind11::init(): factory function returned nullptr")
+            # 8.6 crashes at once. 10.15 and 11.4 say so to the logger, and crash when the object is used or freed.
+            complain(
+                logger, "ERROR", f"createInferRuntime: Error Code 6: CUDA initialization failure with error: {code}"
+            )
+            die("a Runtime was made without a driver")
         self._api = api
         self.logger = logger
         self.error_recorder: Any = None
@@ -53,17 +54,19 @@ class Runtime:
         header, model = load_plan(data)
         engine = Engine(self._api, self.logger, header, model, data)
         if not engine.weights.address:
-            complain(self.logger, "ERROR", f"2: [defaultAllocator.cpp] Error Code 1: Cuda Runtime (out of memory)")
+            complain(self.logger, "ERROR", "2: [defaultAllocator.cpp] Error Code 1: Cuda Runtime (out of memory)")
             return None
         return self._api.show("ICudaEngine", engine)
 
     def _problem(self, data: bytes) -> str | None:
         if told("deserialize-none"):
-            return "4: [runtime.cpp::deserializeCudaEngine::65] Error Code 4: Internal Error (Engine deserialization failed.)"
+            return (
+                "4: [runtime.cpp::deserializeCudaEngine] Error Code 4: Internal Error (Engine deserialization failed.)"
+            )
         try:
             header, _ = load_plan(data)
         except ValueError as error:
-            return f"1: [runtime.cpp::parsePlan::314] Error Code 1: Serialization (Serialization assertion failed: {error})"
+            return f"1: [runtime.cpp::parsePlan] Error Code 1: Serialization (Serialization assertion failed: {error})"
         if header.version != self._api.version:
             return (
                 "6: The engine plan file is not compatible with this version of TensorRT, expecting library version "
@@ -73,7 +76,7 @@ class Runtime:
         if header.capability != list(capability):
             return (
                 "6: The engine plan file is generated on an incompatible device, expecting compute "
-                f"{capability[0]}.{capability[1]} got compute {header.capability[0]}.{header.capability[1]}, please rebuild."
+                f"{'.'.join(map(str, capability))} got compute {'.'.join(map(str, header.capability))}, please rebuild."
             )
         if header.gpu != gpu:  # the real one only warns
             complain(
@@ -237,13 +240,13 @@ class Inspector:
             return []
         return layers if verbosity == "DETAILED" else [layer["Name"] for layer in layers]
 
-    def get_engine_information(self, format: Any) -> str:  # noqa: A002
+    def get_engine_information(self, format: Any) -> str:
         bindings = [*self._engine.inputs, *self._engine.outputs]
         if format.name == "JSON":
             return json.dumps({"Layers": self._layers(), "Bindings": bindings}, indent=1)
         return os.linesep.join(["Layers:", *map(str, self._layers()), "Bindings:", *bindings])
 
-    def get_layer_information(self, layer_index: int, format: Any) -> str:  # noqa: A002
+    def get_layer_information(self, layer_index: int, format: Any) -> str:
         layers = self._layers()
         if not 0 <= layer_index < len(layers):
             return ""

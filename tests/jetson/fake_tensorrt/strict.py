@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 Overloads = list[list[list[Any]]]
 
@@ -17,14 +18,12 @@ Overloads = list[list[list[Any]]]
 class Enum:
     """A value of an enumeration as pybind11 makes them: not iterable, not arithmetic, hashable, with an integer."""
 
-    __members__: dict[str, Any] = {}
+    __members__: ClassVar[dict[str, Any]] = {}
     _ordered = False
 
     def __init__(self, value: int) -> None:
-        match = [one for one in self.__members__.values() if one.value == value]
-        if not match:
-            raise ValueError(f"{value} is not a valid {type(self).__name__}")
-        self.name: str = match[0].name
+        match = [one.name for one in self.__members__.values() if one.value == value]
+        self.name: str = match[0] if match else "???"
         self.value: int = value
 
     def __int__(self) -> int:
@@ -82,7 +81,7 @@ class Api:
         self.major = int(version.split(".")[0])
 
     def show(self, name: str, implementation: Any) -> Any:
-        """The object of the recorded class ``name`` that stands for an implementation; the same as long as it is used."""
+        """The object of the recorded class ``name`` that stands for an implementation; one at a time."""
         known = getattr(implementation, "_shown", None)
         shown = None if known is None else known()
         if shown is None:
@@ -94,8 +93,11 @@ class Api:
         return shown
 
     def enum(self, name: str, member: str) -> Any:
-        """A member, or ``None`` where this version has none of that name."""
-        return getattr(getattr(self.module, name, None), member, None)
+        """A member, or ``None`` where this version has none of that name.
+
+        It is equal to that of the class and another object, as pybind11 makes one for each answer.
+        """
+        return copy(getattr(getattr(self.module, name, None), member, None))
 
 
 def make_surface(
@@ -131,11 +133,11 @@ def make_surface(
 
 
 def _enum(name: str, recorded: Mapping[str, Any]) -> Any:
-    cls = type(name, (Enum,), {"_ordered": recorded["ordered"], "__module__": "tensorrt.tensorrt"})
+    cls: Any = type(name, (Enum,), {"_ordered": recorded["ordered"], "__module__": "tensorrt.tensorrt"})
     members = {}
     for member, value in recorded["members"].items():
         one = cls.__new__(cls)
-        one.name, one.value = member, -1 if value is None else value
+        one.name, one.value = member, value
         members[member] = one
         setattr(cls, member, one)
     cls.__members__ = members
@@ -163,6 +165,8 @@ def _class(api: Api, name: str, recorded: Mapping[str, Any], bases: tuple[type, 
         names["__buffer__"] = lambda self, _: memoryview(self._fake.data)
     if name == "Dims":
         names["__repr__"] = lambda self: str(tuple(self._fake.shape))
+        names["__eq__"] = lambda self, other: self._fake.shape == dims(other)
+        names["__hash__"] = None
     return Meta(name, bases, names)
 
 
@@ -242,8 +246,10 @@ def _fits(api: Api, kind: str, value: Any) -> bool:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind == "Dims":
         return isinstance(value, api.module.Dims) or _are_integers(value)
+    if kind.endswith(("[int]", "[typing.SupportsInt]")):
+        return _are_integers(value)
     if kind in ("buffer", "Buffer"):
-        return isinstance(value, (bytes, bytearray, memoryview)) or isinstance(value, api.module.IHostMemory)
+        return isinstance(value, (bytes, bytearray, memoryview, api.module.IHostMemory))
     if kind.endswith("Severity"):
         return isinstance(value, api.module.ILogger.Severity)
     cls = getattr(api.module, kind.rpartition("::")[2], None)
@@ -266,5 +272,5 @@ def complain(logger: Any, severity: str, text: str) -> None:
     """Gives a message to a user's logger, as pybind11 calls it; what that raises goes to standard error."""
     try:
         logger.log(getattr(type(logger).Severity, severity), text)
-    except Exception as error:  # noqa: BLE001 - as the bindings do
+    except Exception as error:
         sys.stderr.write(f"[ERROR] Exception caught in log(): {error}\n")
