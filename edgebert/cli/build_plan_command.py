@@ -93,6 +93,6 @@ def _lines(result: ReadyPlan) -> list[str]:
     ]
     lines += [f"not used: {refusal}" for refusal in result.unused]
     if any(refusal.fault.value != "foreign" for refusal in result.unused):
-        lines.append("`--prune` removes what is stale or corrupted.")
+        lines.append("`--prune` removes what is stale.")
     lines += [f"removed: {refusal}" for refusal in result.removed]
     return lines

@@ -27,7 +27,7 @@ class ReadyPlan:
         plan: what was built, or was there.
         folder: where the plan is kept.
         self_test: every golden input at every length.
-        unused: plans of the same artifact that are not used: those in its way, and those of other versions.
+        unused: plans of the same artifact that were built for something else.
         removed: those of them that were removed.
     """
 
@@ -53,7 +53,7 @@ def build_plans(
         path: the bundle's directory.
         artifacts: ids of those to build; empty for the best one that this machine can run.
         force: build a plan also when it is there.
-        prune: remove the plans of the same artifact that this device cannot use any more: stale and damaged ones.
+        prune: remove the plans of the same artifact that this device cannot use any more.
         progress: is told how far a build is; not by TensorRT 8.6.
 
     Yields:
@@ -86,8 +86,9 @@ def build_plans(
         except BackendError:
             _remove(cache, plan.key)
             raise
-        removed = tuple(_prune(cache, plan.refusals)) if prune else ()
-        unused = tuple(refusal for refusal in plan.refusals if refusal not in removed)
+        others = cache.others(plan.key)
+        removed = tuple(_prune(cache, others)) if prune else ()
+        unused = tuple(refusal for refusal in others if refusal not in removed)
         yield ReadyPlan(artifact.id, plan, str(cache.folder), tested, unused, removed)
 
 
@@ -126,7 +127,7 @@ def _remove(cache: PlanCache, key: PlanKey) -> None:
 def _prune(cache: PlanCache, refusals: Sequence[Refusal]) -> Iterator[Refusal]:
     entries = {entry.path: entry for entry in cache.entries()}
     for refusal in refusals:
-        # A foreign one may be of use to another GPU, or is somebody else's.
+        # A foreign one may be of use to another GPU.
         if refusal.fault is not Fault.FOREIGN and refusal.path in entries:
             cache.remove(entries[refusal.path])
             yield refusal

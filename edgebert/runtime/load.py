@@ -83,6 +83,7 @@ def load(
             if strict:
                 raise
             verdicts.append(Verdict(candidate.artifact.id, NO_PLAN, error.message))
+            build = False  # it takes minutes, and what was missing for one is missing for the others
             continue
         except (BackendError, IntegrityError) as error:
             if strict:

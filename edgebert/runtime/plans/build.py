@@ -19,7 +19,6 @@ from edgebert.errors import PlanError
 from edgebert.runtime.engines.base import only_file
 from edgebert.runtime.nvidia import open_host
 from edgebert.runtime.plans.cache import PlanCache
-from edgebert.runtime.plans.found import Refusal
 from edgebert.runtime.plans.job import BuildDone, BuildFailure, BuildJob, BuildStep, parse_event
 from edgebert.runtime.plans.key import PlanKey, artifact_digest, recipe_digest
 from edgebert.runtime.plans.recipe_file import read_recipe
@@ -39,14 +38,12 @@ class BuiltPlan:
         size: in bytes.
         seconds: how long the build took; 0 when the plan was there already.
         timings: whether timings of an earlier build were used.
-        refusals: what lies in the cache of the same artifact, and is not used.
     """
 
     key: PlanKey
     size: int
     seconds: float
     timings: bool
-    refusals: tuple[Refusal, ...]
 
     @property
     def was_there(self) -> bool:
@@ -84,7 +81,7 @@ def build_plan(
     with cache.building():
         found = cache.find(key)
         if found.plan is not None and not force:
-            return BuiltPlan(key, len(found.plan), 0.0, timings=False, refusals=())
+            return BuiltPlan(key, len(found.plan), 0.0, timings=False)
         job = BuildJob(
             model=str(only_file(files, ".onnx", artifact.id)),
             recipe=next(file for file in files if file.name == RECIPE_NAME).read_text(encoding="utf-8"),
@@ -95,7 +92,7 @@ def build_plan(
         )
         start = time.monotonic()
         done = _run(job, artifact.id, progress or (lambda step: None))
-        return BuiltPlan(key, done.size, time.monotonic() - start, done.timings, found.refusals)
+        return BuiltPlan(key, done.size, time.monotonic() - start, done.timings)
 
 
 def _run(job: BuildJob, artifact: str, progress: Progress) -> BuildDone:
@@ -110,13 +107,12 @@ def _run(job: BuildJob, artifact: str, progress: Progress) -> BuildDone:
                 f"The process that builds the plan of {artifact} cannot be started: {error}.",
                 hint="Run `edgebert build-plan` with the bundle.",
             ) from error
-        try:
-            answer = _listen(process, job, progress)
-            process.wait()
-        except BaseException:  # also on Ctrl-C: nobody waits for it any more
-            process.kill()
-            process.wait()
-            raise
+        with process:
+            try:
+                answer = _listen(process, job, progress)
+            except BaseException:  # also on Ctrl-C: nobody waits for it any more
+                process.kill()
+                raise
         if isinstance(answer, BuildDone):
             return answer
         if isinstance(answer, BuildFailure):

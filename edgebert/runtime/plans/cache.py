@@ -64,10 +64,15 @@ class PlanCache:
             refusals: list[Refusal] = []
         except _Refused as refused:
             refusals = [refused.refusal]
-        for entry in self._entries():
-            if entry.key is not None and entry.key.artifact == key.artifact and entry.path != path:
-                refusals.append(_other(entry.path, entry.key, key))
-        return Found(None, tuple(refusals))
+        return Found(None, (*refusals, *self.others(key)))
+
+    def others(self, key: PlanKey) -> list[Refusal]:
+        """The plans of the same artifact that were built for something else, and why each is not for this key."""
+        return [
+            _other(entry.path, entry.key, key)
+            for entry in self.entries()
+            if entry.key is not None and entry.key.artifact == key.artifact and entry.key != key
+        ]
 
     def store(self, key: PlanKey, plan: bytes) -> Path:
         """Writes a plan for its owner alone, in one step: it is there whole or not at all; an older one is replaced.
