@@ -17,7 +17,9 @@ pytest.importorskip("transformers")
 
 from onnx import TensorProto, numpy_helper  # noqa: E402
 
+from edgebert.assets import default_checkpoint  # noqa: E402
 from edgebert.bundle.schema import TASKS  # noqa: E402
+from edgebert.convert.checkpoint import load_checkpoint  # noqa: E402
 from edgebert.convert.exporters import ExportJob, exporter_for  # noqa: E402
 from edgebert.convert.graph import Graph  # noqa: E402
 from tests.convert.conftest import BUCKETS, Exports  # noqa: E402
@@ -123,16 +125,37 @@ def test_the_float32_graph_is_left_as_it_was(exports: Exports) -> None:
     assert 0 < np.abs(right - ours).max() < 1e-2 * max(1, np.abs(right).max())
 
 
+def check_every_layer_is_finite(model: Any, lengths: tuple[int, ...], vocabulary: int) -> None:
+    """Rows of padding alone, of one token, and full ones."""
+    shown = everything_shown(model)
+    for length in lengths:
+        ids = np.random.default_rng(length).integers(0, vocabulary, (3, length)).astype(np.int32)
+        mask = np.ones((3, length), np.int32)
+        mask[0] = 0
+        mask[1, 1:] = 0
+        for name, values in run(shown, {"input_ids": ids, "attention_mask": mask}).items():
+            assert np.isfinite(values).all(), (length, name)
+
+
 @pytest.mark.parametrize("kind", ["fp16", "int8"])
 def test_every_layer_is_finite_whatever_the_mask(kind: str, half: Any, int8: Any) -> None:
-    model = everything_shown(half if kind == "fp16" else int8)
-    for length in (1, *BUCKETS):
-        ids = np.random.default_rng(length).integers(0, 20, (3, length)).astype(np.int32)
-        mask = np.ones((3, length), np.int32)
-        mask[0] = 0  # nothing but padding
-        mask[1, 1:] = 0
-        for name, values in run(model, {"input_ids": ids, "attention_mask": mask}).items():
-            assert np.isfinite(values).all(), (length, name)
+    check_every_layer_is_finite(half if kind == "fp16" else int8, (1, *BUCKETS), 20)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_every_layer_of_the_embedded_checkpoint_is_finite(precision: str, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(str(default_checkpoint()))
+    graph = Graph(checkpoint)
+    random = np.random.default_rng(0)
+    calibration = [
+        {name: values for name, values in padded_inputs(random, 1, length).items() if name in graph.inputs}
+        for length in (8, 16, 32)
+    ]
+    job = ExportJob(graph, checkpoint.max_length, (16, 128, 512), calibration, tmp_path, workspace_mb=64)
+    folder = tmp_path / "artifact"
+    folder.mkdir()
+    exporter_for("tensorrt").export(job, precision, folder)
+    check_every_layer_is_finite(onnx.load(folder / "model.onnx"), job.buckets, checkpoint.config["vocab_size"])
 
 
 def test_a_planted_overflow_would_be_seen(half: Any) -> None:
