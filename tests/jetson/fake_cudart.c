@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define API __attribute__((visibility("default")))
-enum { OK = 0, INVALID = 1, MEMORY = 2, OLD_DRIVER = 35, NO_DEVICE = 100, BAD_DEVICE = 101, HANDLE = 400,
+enum { OK = 0, INVALID = 1, MEMORY = 2, DIRECTION = 21, OLD_DRIVER = 35, NO_DEVICE = 100, BAD_DEVICE = 101, HANDLE = 400, ILLEGAL_STATE = 401,
        NOT_READY = 600, ILLEGAL = 700, NOT_SUPPORTED = 801, UNSAFE = 900, INVALIDATED = 901, UNMATCHED = 903,
        WRONG_THREAD = 908, UNKNOWN = 999 };
 enum { DEVICE = 1, PINNED = 2 };
@@ -166,10 +166,12 @@ static const struct { int code; const char *name, *text; } errors[] = {
     {OK, "cudaSuccess", "no error"},
     {INVALID, "cudaErrorInvalidValue", "invalid argument"},
     {MEMORY, "cudaErrorMemoryAllocation", "out of memory"},
+    {DIRECTION, "cudaErrorInvalidMemcpyDirection", "invalid copy direction for memcpy"},
     {OLD_DRIVER, "cudaErrorInsufficientDriver", "CUDA driver version is insufficient for CUDA runtime version"},
     {NO_DEVICE, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {BAD_DEVICE, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {HANDLE, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
+    {ILLEGAL_STATE, "cudaErrorIllegalState", "the operation cannot be performed in the present state"},
     {NOT_READY, "cudaErrorNotReady", "device not ready"},
     {ILLEGAL, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
     {NOT_SUPPORTED, "cudaErrorNotSupported", "operation not supported"},
@@ -297,7 +299,7 @@ API int cudaStreamDestroy(void *stream) {
         if (*link == s) { *link = s->next; break; }
     clear(&s->captured);
     pthread_mutex_unlock(&lock);
-    free(s);
+    /* Not freed: another thread may be on its way through the list. */
     return fail(code);
 }
 static int synchronized(void) {
@@ -322,7 +324,7 @@ API int cudaStreamSynchronize(void *stream) {
 API int cudaMemcpyAsync(void *to, const void *from, size_t size, int kind, void *stream) {
     int code = ready(), a, b;
     if (code) return fail(code);
-    if (!sides(kind, &a, &b)) return fail(21); /* cudaErrorInvalidMemcpyDirection */
+    if (!sides(kind, &a, &b)) return fail(DIRECTION);
     if (!size) return OK;
     return fail(put(stream, (op_t){.what = COPY, .to = to, .from = from, .size = size, .kind = kind}));
 }
@@ -336,7 +338,7 @@ API int cudaStreamBeginCapture(void *stream, int mode) {
     if (!s) code = HANDLE;
     else if (s == &legacy) code = UNSAFE;
     else if (mode < 0 || mode > 2) code = INVALID;
-    else if (s->capturing) { s->broken = 1; code = 905; /* illegal state: "isolation" and others are not told apart */ }
+    else if (s->capturing) { s->broken = 1; code = ILLEGAL_STATE; }
     else { s->capturing = 1; s->broken = 0; s->mode = mode; s->thread = pthread_self(); }
     pthread_mutex_unlock(&lock);
     return fail(code);

@@ -11,7 +11,7 @@ It exports the functions of the CUDA runtime API that are named in the source an
 - ``FAKE_CUDA_MEMORY``: bytes that there are for device and pinned memory together, as on a Jetson; else 8 * 10^9.
 - ``FAKE_CUDA_LOG``: a file to which a process that ends appends what it has not given back, as a line of JSON, with the
   most bytes that it had at a time and how often it launched a graph.
-- ``FAKE_CUDA_FAULT``: ``no-capture``, ``sticky:N`` (from the Nth synchronization on, all fails), or ``no-pinned``.
+- ``FAKE_CUDA_FAULT``: ``no-capture``, ``sticky:N`` (after N synchronizations, all fails), or ``no-pinned``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,16 @@
-"""What happened, as lines of JSON in the file that ``FAKE_TENSORRT_LOG`` names, and what is to go wrong."""
+"""What happened, as lines of JSON in the file that ``FAKE_TENSORRT_LOG`` names, and what is to go wrong.
+
+Each line has ``event``, ``pid`` and ``thread``, and:
+
+- ``Builder``, ``Runtime``: that a constructor was called.
+- ``create_network``: ``flags``. ``parse``: ``file``, ``nodes``, ``layers``; only of a file that was taken.
+- ``build``: ``flags``, ``preview``, ``strongly_typed``, ``workspace``, ``verbosity``, ``profiles`` (each input ->
+  [min, opt, max]), ``precisions`` (layer -> type) and ``output_types`` (tensor -> type) that were asked for, and
+  ``error``: null, or why there is no plan. With a plan also ``bytes``, ``timings_reused`` and ``timings_made``.
+- ``deserialize``: ``bytes``, ``error``. ``create_execution_context``: ``strategy``. ``set_profile``: ``profile``.
+- ``enqueue``: ``profile``, ``shapes``, ``captured``. ``run``: ``shapes``; as often as it runs, in a graph or not.
+- ``abort``: ``why``; the process ends.
+"""
 
 from __future__ import annotations
 
