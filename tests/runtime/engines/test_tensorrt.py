@@ -395,3 +395,54 @@ def test_verify_tells_of_plans_that_are_not_built(built: FakeBoard, jetson_bundl
     assert done.returncode == 0
     assert "tensorrt-fp16: passed in tensorrt 10.3.0" in done.stdout
     assert "tensorrt-int8: no plan in tensorrt 10.3.0: No plan of tensorrt-int8 is built" in done.stdout
+
+
+def test_a_tensorrt_that_cannot_be_imported_is_named(board: Board, jetson_bundle: Path) -> None:
+    orin = board()
+    broken = "raise ImportError('libnvinfer.so.10: cannot open shared object file: No such file or directory')\n"
+    (orin.folder / "python/tensorrt/__init__.py").write_text(broken)
+    told = use(orin, jetson_bundle)
+    assert told["artifact"] == "onnx-fp32"
+    assert "tensorrt 10.3.0 cannot be imported: libnvinfer.so.10: cannot open shared object file" in told["warnings"][0]
+    done = orin.edgebert("build-plan", jetson_bundle)
+    assert done.returncode == 1
+    assert "Error: tensorrt 10.3.0 cannot be imported: libnvinfer.so.10" in done.stderr
+    assert "LD_LIBRARY_PATH" in done.stderr
+
+
+def test_a_missing_cuda_runtime_is_named(board: Board, jetson_bundle: Path) -> None:
+    orin = board()
+    orin.cudart.unlink()
+    (orin.folder / "python/tensorrt/__init__.py").write_text("__version__ = '10.3.0'\n")  # it has one inside
+    done = orin.edgebert("build-plan", jetson_bundle)
+    assert done.returncode == 1
+    assert "There is no CUDA runtime library (libcudart.so.12 or libcudart.so.11.0) on this machine" in done.stderr
+    assert "nvidia-jetpack" in done.stderr
+
+
+def test_a_cuda_runtime_that_is_too_old_is_named(board: Board, jetson_bundle: Path, tmp_path: Path) -> None:
+    import subprocess
+
+    orin = board()
+    source = tmp_path / "old.c"
+    source.write_text(
+        "int cudaRuntimeGetVersion(int *v) { *v = 10020; return 0; } int cudaGetLastError(void) { return 0; }"
+    )
+    command = ["cc", "-shared", "-fPIC", "-Wl,-soname,libcudart.so.12", "-o", str(orin.cudart), str(source)]
+    subprocess.run(command, check=True)
+    (orin.folder / "python/tensorrt/__init__.py").write_text("__version__ = '10.3.0'\n")
+    code = """
+import edgebert
+from edgebert.devices import find_runtimes
+from edgebert.runtime.nvidia import open_host
+[runtime] = find_runtimes("tensorrt")
+host = open_host(runtime)
+print(host.cuda.version)
+try:
+    host.cuda.create_stream()
+except edgebert.BackendError as error:
+    print(error)
+"""
+    version, error = orin.python(code).stdout.splitlines()
+    assert version == "10.2"
+    assert "libcudart.so.12 has no cudaStreamCreateWithFlags: it is too old. EdgeBERT needs CUDA 11.4" in error
