@@ -47,19 +47,34 @@ def set_precision(tensorrt: Any, config: Any, network: Any, precision: str) -> N
     config.set_flag(tensorrt.BuilderFlag.FP16)
     # Not OBEY: it makes a build fail where no kernel of a fused group has the type. The self-test judges the rest.
     config.set_flag(tensorrt.BuilderFlag.PREFER_PRECISION_CONSTRAINTS)
-    for index in range(network.num_layers):
-        _keep_float32(tensorrt, network.get_layer(index))
-
-
-def _keep_float32(tensorrt: Any, layer: Any) -> None:
-    kinds = tensorrt.LayerType
-    if layer.type in (kinds.CONSTANT, kinds.CAST, kinds.SHAPE):  # they compute nothing
-        return
-    for index in range(layer.num_outputs):
-        output = layer.get_output(index)
-        if output.dtype == tensorrt.DataType.FLOAT and output.is_execution_tensor:
-            layer.precision = tensorrt.DataType.FLOAT
+    for layer in _float32_layers(tensorrt, network):
+        layer.precision = tensorrt.DataType.FLOAT
+        for index in range(layer.num_outputs):
             layer.set_output_type(index, tensorrt.DataType.FLOAT)
+
+
+def _float32_layers(tensorrt: Any, network: Any) -> list[Any]:
+    """The layers that compute in float32 by the file.
+
+    What a cast or a constant gives is sure. From there on types are followed here, since it is not documented whether
+    TensorRT 8.6 does so before it builds: a layer has float16 if any of its inputs has.
+    """
+    kinds = tensorrt.LayerType
+    half: dict[str, bool] = {}
+    found = []
+    for layer in (network.get_layer(index) for index in range(network.num_layers)):
+        outputs = [layer.get_output(index) for index in range(layer.num_outputs)]
+        sure = layer.type in (kinds.CAST, kinds.CONSTANT)
+        if sure:
+            is_half = outputs[0].dtype == tensorrt.DataType.HALF
+        else:
+            inputs = [layer.get_input(index) for index in range(layer.num_inputs)]
+            is_half = any(half.get(one.name, False) for one in inputs if one is not None)
+        half.update((output.name, is_half) for output in outputs)
+        computes = not sure and layer.type != kinds.SHAPE and not is_half
+        if computes and all(o.dtype == tensorrt.DataType.FLOAT and o.is_execution_tensor for o in outputs):
+            found.append(layer)
+    return found
 
 
 def share_profiles(tensorrt: Any, config: Any) -> None:
