@@ -29,10 +29,10 @@ ALLOWED = {
     "runtime": {"bundle", "devices", "errors"},
     "convert": {"runtime", "bundle", "devices", "errors", "assets", "_version"},
     "bench": {"runtime", "bundle", "devices", "errors", "assets", "_version"},
-    "compress": {"runtime", "bundle", "devices", "errors", "assets"},
+    "compress": {"convert", "runtime", "bundle", "devices", "errors", "assets", "_version"},
     "cli": {"convert", "bench", "compress", "runtime", "bundle", "devices", "errors", "assets", "_version"},
 }
-"""What each room may import: ``cli -> convert | bench | compress -> runtime -> bundle, devices -> errors``."""
+"""What each room may import: ``cli -> bench | compress -> convert -> runtime -> bundle, devices -> errors``."""
 
 
 def modules() -> dict[str, Path]:
