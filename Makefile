@@ -6,8 +6,10 @@ OLD_TFLITE := .venvs/tflite-runtime
 MEDIAPIPE := .venvs/mediapipe
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+GPU := .venvs/gpu
+GPU_EXTRAS ?= onnx
 
-.PHONY: demo test test-full lint clean
+.PHONY: demo test test-full test-gpu lint clean
 
 demo: $(INSTALLED)
 	$(BIN)/edgebert demo
@@ -21,6 +23,11 @@ test-full: lint $(OLD_TFLITE)/.installed $(MEDIAPIPE)/.installed
 	EDGEBERT_TFLITE_RUNTIME_PYTHON=$(abspath $(OLD_TFLITE))/bin/python \
 	EDGEBERT_MEDIAPIPE_PYTHON=$(abspath $(MEDIAPIPE))/bin/python $(BIN)/python -m pytest
 
+# On a machine with an NVIDIA GPU, such as a Jetson: the TensorRT of $(PYTHON) is used, and the converter is not needed
+# where EDGEBERT_GPU_BUNDLE names a bundle. GPU_EXTRAS=convert,tensorrt installs both instead.
+test-gpu: $(GPU)/.installed-$(GPU_EXTRAS)
+	$(GPU)/bin/python -m pytest -m gpu tests/gpu
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,6 +37,12 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[convert,dev,tensorrt-check]"
+	touch $@
+
+$(GPU)/.installed-$(GPU_EXTRAS): setup.cfg
+	$(PYTHON) -m venv --system-site-packages $(GPU)
+	$(GPU)/bin/python -m pip install --quiet --upgrade pip
+	$(GPU)/bin/python -m pip install --quiet -e ".[$(GPU_EXTRAS)]" "pytest>=8"
 	touch $@
 
 # tflite-runtime 2.14 has no wheel for Python above 3.11 and needs numpy 1.

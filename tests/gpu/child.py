@@ -36,11 +36,11 @@ _SMALLEST_PIECE = 1 << 20
 
 
 def logits(bundle: str, artifact: str, texts: Sequence[str]) -> dict[str, Any]:
-    """The first output of each text, by the engine alone."""
+    """The first output of each text, by the engine alone; what one of the bundle's artifacts does not read is cut."""
     opened = open_bundle(bundle)
     with _engine(opened, artifact) as engine:
         manifest = opened.manifest
-        length = min(manifest.tokenizer.max_length, engine.shapes.max_length)
+        length = min(manifest.tokenizer.max_length, *(one.shapes.max_length for one in manifest.artifacts))
         tokenizer = TextTokenizer(opened.read(manifest.tokenizer.file), max_length=length)
         task = open_task(manifest.task)
         options = task.parse_options(truncation=True)

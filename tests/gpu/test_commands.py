@@ -11,8 +11,8 @@ from tests.gpu.programs import Device
 pytestmark = pytest.mark.gpu
 
 
-def test_verify(artifact: str, bundle: Path, device: Device) -> None:
-    [result] = [one for one in device.told("verify", bundle) if one["artifact"] == artifact]
+def test_verify(any_artifact: str, bundle: Path, device: Device) -> None:
+    [result] = [one for one in device.told("verify", bundle) if one["artifact"] == any_artifact]
     assert result["status"] == "passed", result["reason"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,14 +22,6 @@ def artifact(plans: Plans) -> str:
     return "tensorrt-fp16"
 
 
-def _interrupted(process: subprocess.Popen[str], number: int) -> tuple[str, str]:
-    """Sends a signal to all that belongs to a build, as a terminal does, and waits until nothing of it is left."""
-    os.killpg(process.pid, number)
-    out, err = process.communicate(timeout=60)
-    wait_until(lambda: not _is_alive(process.pid), "no process of the build is left")
-    return out, err
-
-
 def _is_alive(group: int) -> bool:
     try:
         os.killpg(group, 0)
@@ -41,7 +32,9 @@ def _is_alive(group: int) -> bool:
 
 def test_ctrl_c(artifact: str, bundle: Path, empty_device: Device) -> None:
     process = empty_device.start_build(bundle, artifact)
-    out, err = _interrupted(process, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, err = process.communicate(timeout=60)
+    wait_until(lambda: not _is_alive(process.pid), "no process of the build is left")
     assert process.returncode == 130, err
     assert out == ""
     assert err.rstrip().endswith("Interrupted: nothing is left half-written.")
@@ -51,7 +44,8 @@ def test_ctrl_c(artifact: str, bundle: Path, empty_device: Device) -> None:
 
 def test_kill_leaves_no_plan(artifact: str, bundle: Path, empty_device: Device) -> None:
     process = empty_device.start_build(bundle, artifact)
-    _interrupted(process, signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert PlanCache(empty_device.plans).entries() == []
     with PlanCache(empty_device.plans).building():  # nobody holds the lock
