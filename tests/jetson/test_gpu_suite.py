@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.gpu import judge
 from tests.jetson.board import ROOT, FakeBoard
+from tests.jetson.late_fault import VARIABLE
 
 SUITE = ROOT / "tests/gpu"
 _PATIENCE_S = 300
@@ -99,6 +101,25 @@ def test_the_suite_fails_where_the_device_does(fault: str, tmp_path: Path, jetso
     assert "passed" not in counts(done), done.stdout[-4000:]
 
 
+@pytest.mark.parametrize(
+    ("fault", "chosen"),
+    [
+        ("wrong-answers", "test_answers.py::test_parity_with_onnx_runtime"),
+        ("wrong-answers", "test_commands.py::test_verify"),
+        ("nan", "test_answers.py::test_masks_do_not_overflow"),
+        ("oom-context", "test_answers.py::test_sixteen_threads_answer_as_one"),
+    ],
+)
+def test_the_suite_fails_where_good_plans_run_badly(
+    fault: str, chosen: str, tmp_path: Path, jetson_bundle: Path
+) -> None:
+    board = make_board(tmp_path, "10.3")
+    options = ["-p", "tests.jetson.late_fault", "-k", "fp16 or verify"]
+    done = suite(board, jetson_bundle, f"{SUITE / chosen}", *options, **{VARIABLE: fault})
+    assert done.returncode == 1, done.stdout[-4000:]
+    assert set(counts(done)) & {"passed", "failed", "error", "errors"} == {"failed"}, done.stdout[-4000:]
+
+
 def test_the_suite_fails_where_cuda_breaks(tmp_path: Path, jetson_bundle: Path) -> None:
     board = make_board(tmp_path, "10.3")
     chosen = f"{SUITE / 'test_answers.py'}::test_parity_with_onnx_runtime"
@@ -162,6 +183,19 @@ def test_the_benchmark(tmp_path: Path, jetson_bundle: Path) -> None:
         assert all(("ratios" in one) == is_plan for one in told["lengths"].values())
     assert len(held) == 3 * (2 + 1)
     assert not any(board.plans.iterdir()), "the user's plans are left alone"
+
+
+@pytest.mark.parametrize(
+    ("run", "seconds", "held"), [(1.14, 1.9, [True, True]), (1.16, 1.9, [False, True]), (1.0, 2.0, [True, False])]
+)
+def test_the_benchmark_judges_by_the_limits(run: float, seconds: float, held: list[bool]) -> None:
+    one = {"p50_ms": run, "enqueue_ms": 1.3, "graph_ms": 1.0, "ratios": [run, 0.9, 9.0]}
+    plan = {"backend": "tensorrt", "lengths": {"16": one}, "first_answer_s": [seconds, 0.1, 9.0]}
+    cpu = {"backend": "onnx", "lengths": {"16": {"p50_ms": 99.0}}, "first_answer_s": [99.0]}
+    verdicts = judge({"tensorrt-fp16": plan, "onnx-fp32": cpu})
+    assert [verdict["held"] for verdict in verdicts] == held
+    assert "tensorrt-fp16 at 16 tokens" in verdicts[0]["text"]
+    assert "cache-hit start" in verdicts[1]["text"]
 
 
 def test_the_benchmark_ends_where_a_plan_is_wrong(tmp_path: Path, jetson_bundle: Path) -> None:
