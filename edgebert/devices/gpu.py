@@ -20,7 +20,7 @@ PATIENCE_S = 30.0
 _RELEASE = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,5}){1,3}")
 _L4T = re.compile(r"# R([0-9]{1,3}) \(release\), REVISION: ([0-9]{1,3}(?:\.[0-9]{1,3})?)[,\s]")
 # The major release of L4T -> that of JetPack (NVIDIA's JetPack archive).
-_JETPACK = {"32": "4", "34": "5", "35": "5", "36": "6", "38": "7"}
+_JETPACK = {"32": "4", "34": "5", "35": "5", "36": "6", "38": "7", "39": "7"}
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,7 @@ def test_the_drivers_release(tmp_path: Path, path: str, text: str, release: str)
 @pytest.mark.parametrize(
     ("line", "l4t", "jetpack"),
     [
+        ("# R39 (release), REVISION: 2.0, GCID: 45000000, BOARD: generic, EABI: aarch64, DATE: T", "39.2.0", "7"),
         ("# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: W", "36.4.3", "6"),
         ("# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64, DATE: T", "35.4.1", "5"),
         ("# R99 (release), REVISION: 2, GCID: 1", "99.2", ""),
