@@ -20,6 +20,7 @@ from edgebert.errors import BackendFallbackWarning, EdgebertError, SlowBackendWa
 
 _VERBS = {
     "convert": "Convert a checkpoint into a bundle, and measure every artifact.",
+    "trim-vocab": "Make a checkpoint smaller: the vocabulary that a corpus needs.",
     "predict": "Answer texts with a bundle.",
     "inspect": "Show what a bundle holds.",
     "build-plan": "Build the TensorRT plan of a bundle on this device, and test it.",

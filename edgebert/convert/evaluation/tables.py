@@ -11,8 +11,9 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -85,9 +86,24 @@ def read_table(path: str | Path) -> Table:
     if suffix not in TABLE_SUFFIXES:
         raise DataError(f"{path}: unknown format {suffix!r}.", hint=f"Use one of {', '.join(TABLE_SUFFIXES)}.")
     file = read_text(path)
+    # In CSV a line may also end at a CR alone, which the csv module tells from one in a quoted text.
+    return table_of(file, io.StringIO(file.text, newline="" if suffix == ".csv" else "\n"))
+
+
+def table_of(file: TextFile, lines: Iterable[str]) -> Table:
+    """A table whose lines come one by one; the file's suffix, one of :data:`TABLE_SUFFIXES`, says the format.
+
+    Args:
+        file: the file, for errors; its text is not looked at.
+        lines: its lines with their ends, in order; at least one is not empty.
+
+    Raises:
+        DataError: as :func:`read_table`, save for what concerns reading.
+    """
+    suffix = file.path.suffix.lower()
     if suffix == ".jsonl":
-        return _read_jsonl(file)
-    records = _tsv_records(file) if suffix == ".tsv" else _csv_records(file)
+        return _read_jsonl(file, lines)
+    records = _tsv_records(file, lines) if suffix == ".tsv" else _csv_records(file, lines)
     line, header = next(records)
     columns = tuple(name.strip() for name in header)
     for name in columns:
@@ -119,15 +135,26 @@ def _rows(file: TextFile, columns: tuple[str, ...], records: Iterator[tuple[int,
         yield Row(line, dict(zip(columns, fields, strict=True)))
 
 
-def _tsv_records(file: TextFile) -> Iterator[tuple[int, list[str]]]:
-    for line, content in enumerate(split_lines(file.text), start=1):
-        if not content:
-            raise file.error(line, "the line is empty.")
+def _tsv_records(file: TextFile, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    for line, content in _contents(file, lines):
         yield line, content.split("\t")
 
 
-def _csv_records(file: TextFile) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(file.text, newline=""), strict=True)
+def _contents(file: TextFile, lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Number and content of each line, split at LF or CRLF only, without the empty ones at the end."""
+    empty: int | None = None
+    for number, line in enumerate(lines, start=1):
+        content = line.removesuffix("\n").removesuffix("\r")
+        if not content:
+            empty = empty or number
+        elif empty:
+            raise file.error(empty, "the line is empty.")
+        else:
+            yield number, content
+
+
+def _csv_records(file: TextFile, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(lines, strict=True)
     empty: int | None = None
     while True:
         line = reader.line_num + 1
@@ -145,16 +172,10 @@ def _csv_records(file: TextFile) -> Iterator[tuple[int, list[str]]]:
             yield line, fields
 
 
-def _read_jsonl(file: TextFile) -> Table:
-    lines = split_lines(file.text)
-    first = _parse_object(file, 1, lines[0])
-
-    def rows() -> Iterator[Row]:
-        yield Row(1, first)
-        for line, content in enumerate(lines[1:], start=2):
-            yield Row(line, _parse_object(file, line, content))
-
-    return Table(file, tuple(first), rows())
+def _read_jsonl(file: TextFile, lines: Iterable[str]) -> Table:
+    objects = (Row(line, _parse_object(file, line, content)) for line, content in _contents(file, lines))
+    first = next(objects)
+    return Table(file, tuple(first.values), chain([first], objects))
 
 
 def _parse_object(file: TextFile, line: int, content: str) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def load_eval(
     """
     check_limit(limit)
     table = read_table(path)
-    text, pair = _find_texts(table, text_column, pair_column)
+    text, pair = find_texts(table, text_column, pair_column)
     label = _find_label(table, label_column)
     if len({text, pair, label}) < 3:
         raise table.file.error(
@@ -104,8 +104,8 @@ def load_eval(
     inputs: list[Any] = []
     answers: list[Any] = []
     for row in islice(table.rows, limit):
-        first = _text(table.file, row, text)
-        inputs.append(first if pair is None else (first, _text(table.file, row, pair)))
+        first = row_text(table.file, row, text)
+        inputs.append(first if pair is None else (first, row_text(table.file, row, pair)))
         answers.append(reader.read(row.line, label, field(row, label, fail_at(table.file, row.line))))
     if not inputs:
         raise table.file.error(None, "a header and no rows.")
@@ -125,9 +125,9 @@ def load_named(
     """
     check_limit(limit)
     table = read_table(path)
-    column, _ = _find_texts(table, text_column, None)
+    column, _ = find_texts(table, text_column, None)
     label = _find_label(table, label_column)
-    rows = [(_text(table.file, row, column), _text(table.file, row, label)) for row in islice(table.rows, limit)]
+    rows = [(row_text(table.file, row, column), row_text(table.file, row, label)) for row in islice(table.rows, limit)]
     names = tuple(dict.fromkeys(name for _, name in rows))
     if len(names) < 2:
         raise table.file.error(None, f"{len(names)} different labels; there must be at least two to choose from.")
@@ -150,8 +150,8 @@ def load_calibration(path: str | Path | None) -> list[str]:
         return list(calibration_texts())
     if Path(path).suffix.lower() in TABLE_SUFFIXES:
         table = read_table(path)
-        columns = [column for column in _find_texts(table, None, None) if column is not None]
-        texts = [_text(table.file, row, column) for row in table.rows for column in columns]
+        columns = [column for column in find_texts(table, None, None) if column is not None]
+        texts = [row_text(table.file, row, column) for row in table.rows for column in columns]
     else:
         texts = [line for line in split_lines(read_text(path).text) if line.strip()]
     if len(texts) < MIN_CALIBRATION_TEXTS:
@@ -162,8 +162,12 @@ def load_calibration(path: str | Path | None) -> list[str]:
     return texts
 
 
-def _find_texts(table: Table, text: str | None, pair: str | None) -> tuple[str, str | None]:
-    """The columns of the text and of its partner, if there is one."""
+def find_texts(table: Table, text: str | None, pair: str | None) -> tuple[str, str | None]:
+    """The columns of the text and of its partner, if there is one; each named, or found among the usual names.
+
+    Raises:
+        DataError: there is no such column, or several could be the one.
+    """
     for wanted in (text, pair):
         if wanted is not None and wanted not in table.columns:
             raise _no_column(table, f"no column {wanted!r}")
@@ -208,6 +212,7 @@ def _no_column(table: Table, message: str) -> DataError:
     )
 
 
-def _text(file: TextFile, row: Row, column: str) -> str:
+def row_text(file: TextFile, row: Row, column: str) -> str:
+    """The text in a row's column. Raises ``DataError`` where there is none, or one that is blank or no Unicode."""
     fail = fail_at(file, row.line)
     return checked_text(field(row, column, fail), repr(column), fail)
