@@ -17,7 +17,7 @@ from edgebert.devices.processes import describe_exit
 from edgebert.runtime.plans.folder import VARIABLE
 from tests.gpu.device import ROOT
 
-PATIENCE_S = 180
+PATIENCE_S = 300
 """Seconds after which a process hangs. A build of the smallest board takes about a minute."""
 
 _LOOK_EVERY_S = 0.02
