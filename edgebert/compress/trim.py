@@ -24,7 +24,7 @@ from edgebert.convert.evaluation.stream import TextStream
 from edgebert.convert.evaluation.texts import EvalColumns
 from edgebert.convert.quiet import captured_output
 from edgebert.convert.sentence import read_sentence_modules
-from edgebert.convert.source import WEIGHTS_INDEX_NAME, SourceDirectory, locate
+from edgebert.convert.source import TOKENIZER_NAME, WEIGHTS_INDEX_NAME, SourceDirectory, locate
 from edgebert.convert.wheelhouse.folder import new_folder
 from edgebert.errors import DataError
 
@@ -94,9 +94,20 @@ def trim_vocabulary(
     folder_name = encoder.path.relative_to(root.path)
     before = _plain(loaded.tokenizer_json)
     tokenizer = TokenizerJson(before.to_str())
+    if tokenizer.unknown not in tokenizer.vocabulary:
+        raise encoder.error(
+            TOKENIZER_NAME,
+            f"has no {tokenizer.unknown!r}, which stands for unknown words.",
+            "Save it again.",
+        )
     check_vocabulary_file(encoder, tokenizer)
     asked = asked_tokens(keep, tokenizer)
     corpus = [TextStream(path, columns or EvalColumns()) for path in texts]
+    own = corpus
+    if held_out is not None:
+        own = [TextStream(held_out, columns or EvalColumns())]
+        if not held_out.is_fifo():  # told before the corpus is read; what a pipe gives cannot be read again
+            next(iter(own[0]), None)
     rows = int(loaded.config["vocab_size"])
     copied, left_out = _other_files(root.path, folder_name)
     read = {(folder_name / name).as_posix() for name in (*weight_files(encoder), WEIGHTS_INDEX_NAME)}
@@ -129,15 +140,14 @@ def trim_vocabulary(
         ids = {old: place for place, old in enumerate(selection.ids)}
         for name, data in rewritten(encoder, tokenizer, ids).items():
             _write(new / folder_name / name, data)
-        size = 0
+        written = 0
         for name, data in trimmed_weights(encoder, selection.ids):
-            size += len(data) if name.endswith(".safetensors") else 0
+            written += len(data) if name.endswith(".safetensors") else 0
             _write(new / folder_name / name, data)
         progress("reading the result")
         trimmed = load_checkpoint(str(new))
         progress("measuring the change of tokenization")
         after = _plain(trimmed.tokenizer_json)
-        own = [TextStream(held_out, columns or EvalColumns())] if held_out is not None else corpus
         hashes = [stream.sha256 for stream in corpus]
         measured = (text for stream in own for text in stream if held_out is not None or is_held_out(text))
         changes = compare(before, after, selection.ids, tokenizer.vocabulary[tokenizer.unknown], measured)
@@ -162,7 +172,7 @@ def trim_vocabulary(
             kept=selection.reasons,
             rows_without_token=rows - len(set(tokenizer.tokens().values())),
             parameters=(_parameters(loaded), _parameters(trimmed)),
-            stored_bytes=(sum((encoder.path / name).stat().st_size for name in weight_files(encoder)), size),
+            stored_bytes=(sum((encoder.path / name).stat().st_size for name in weight_files(encoder)), written),
             left_out=tuple(name for name in left_out if name not in read),
         )
         if root.has(CARD_NAME):

@@ -298,7 +298,7 @@ def test_at_most_so_many_tokens(tmp_path: Path) -> None:
     assert everything.kept["corpus"] == 4
     size = everything.vocabulary[1] - 1
     report = trim_vocabulary(str(checkpoint), tmp_path / "out", texts=[corpus], held_out=corpus, size=size)
-    assert report.vocabulary[1] == size
+    assert report.vocabulary[1] == report.size == size
     kept = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).get_vocab()
     # films is more frequent than charming, and would cost less: film ##s.
     assert {"good", "film", "charming"} <= kept.keys()
@@ -354,6 +354,25 @@ def test_a_vocabulary_that_disagrees(tmp_path: Path, corpus: Path) -> None:
     with pytest.raises(CheckpointError, match=r"line 2 is 'other', whose id in tokenizer.json is None, not 1"):
         trim(checkpoint, corpus)
     assert not (tmp_path / "trimmed").exists()
+
+
+def test_a_vocabulary_without_a_token_for_the_unknown(tmp_path: Path, corpus: Path) -> None:
+    checkpoint = trim_models.save(tmp_path / "checkpoint")
+    value = json.loads((checkpoint / "tokenizer.json").read_text())
+    value["model"]["unk_token"] = "[NONE]"
+    (checkpoint / "tokenizer.json").write_text(json.dumps(value))
+    with pytest.raises(CheckpointError, match=r"tokenizer.json: has no '\[NONE\]', which stands for unknown words"):
+        trim(checkpoint, corpus)
+
+
+def test_a_held_out_file_is_looked_at_before_the_corpus_is_counted(tmp_path: Path, corpus: Path) -> None:
+    checkpoint = trim_models.save(tmp_path / "checkpoint")
+    told: list[str] = []
+    with pytest.raises(DataError, match=r"none.txt: cannot be read"):
+        trim_vocabulary(
+            str(checkpoint), tmp_path / "out", texts=[corpus], held_out=tmp_path / "none.txt", progress=told.append
+        )
+    assert "counting tokens" not in told
 
 
 def test_a_result_can_be_trimmed_again(tmp_path: Path, corpus: Path) -> None:
