@@ -89,8 +89,7 @@ def _enqueue_only(
     That is the best that anybody gets from this plan, as ``trtexec`` measures it without transfers: the same context
     that ``engine.run`` uses, by single launches of its kernels, and as a CUDA graph.
     """
-    lane = engine._take()
-    try:
+    with engine.lane() as lane:
         stream, context = lane.slot(profile, inputs)
 
         def enqueue() -> None:
@@ -107,8 +106,6 @@ def _enqueue_only(
         finally:
             cuda.destroy_graph(graph)
         return told
-    finally:
-        engine._give(lane)
 
 
 def _between_events(cuda: CudaRuntime, stream: int, work: Callable[[], None], calls: int) -> float:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 from edgebert.bundle import Bundle, open_bundle
 from edgebert.devices import describe_machine, find_runtimes
-from edgebert.errors import BackendError, SelectionError
-from edgebert.runtime.engines import build_engine
+from edgebert.errors import BackendError, PlanError, SelectionError, SelfTestError
+from edgebert.runtime.engines import NEEDS_PLAN, build_engine
 from edgebert.runtime.explanation import cannot_run
 from edgebert.runtime.nvidia import CudaError
-from edgebert.runtime.plans import NEEDS_PLAN, Fault, PlanCache, PlanKey, Refusal
+from edgebert.runtime.plans import Fault, PlanCache, PlanKey, Refusal
 from edgebert.runtime.plans.build import BuiltPlan, Progress, build_plan
 from edgebert.runtime.selection import Candidate, rank
 from edgebert.runtime.selftest import SelfTestResult, self_test
+
+_BROKEN = "Build another precision with --artifact; the bundle's ONNX artifacts run meanwhile."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,9 @@ def build_plans(
     Raises:
         BundleError: the bundle cannot be read, or a file is altered.
         SelectionError: there is nothing to build, or this machine cannot run it.
-        PlanError: a plan cannot be built.
+        PlanError: a plan cannot be built, or does not run; then it has been removed.
         SelfTestError: a plan answers wrongly; it has been removed.
-        BackendError: TensorRT cannot be used, or does not run the plan, which has been removed.
+        BackendError: TensorRT cannot be used.
         CudaError: CUDA fails, as for too little memory; the plan is kept.
         OutputError: the plan cannot be stored.
     """
@@ -83,9 +85,12 @@ def build_plans(
                 engine.close()
         except CudaError:  # such as too little memory at this moment, which says nothing of the plan
             raise
-        except BackendError:
+        except SelfTestError:
             _remove(cache, plan.key)
             raise
+        except BackendError as error:
+            _remove(cache, plan.key)
+            raise PlanError(f"The plan does not run, and has been removed. {error.message}", hint=_BROKEN) from error
         others = cache.others(plan.key)
         removed = tuple(_prune(cache, others)) if prune else ()
         unused = tuple(refusal for refusal in others if refusal not in removed)

@@ -18,11 +18,10 @@ from edgebert.errors import (
     SelectionError,
     SlowBackendWarning,
 )
-from edgebert.runtime.engines import build_engine
+from edgebert.runtime.engines import NEEDS_PLAN, build_engine
 from edgebert.runtime.explanation import CHOSEN, FAILED, NO_PLAN, NOT_NEEDED, Explanation, Verdict, cannot_run
 from edgebert.runtime.guard import GuardedEngine
 from edgebert.runtime.model import Model
-from edgebert.runtime.plans.key import NEEDS_PLAN
 from edgebert.runtime.selection import Candidate, rank
 from edgebert.runtime.tasks import open_task
 from edgebert.runtime.tokenization import TextTokenizer
@@ -153,6 +152,8 @@ def _nothing_works(name: str, candidates: list[Candidate], verdicts: list[Verdic
     install = next((candidate.install for candidate in candidates if candidate.install), "")
     if install:
         hint = f"Install the backend of the best one: {install}"
+    elif any(verdict.status == NO_PLAN for verdict in verdicts):
+        hint = "Run `edgebert build-plan` with the bundle."
     elif any(verdict.status == FAILED for verdict in verdicts):
         hint = "Convert the checkpoint again, or copy the bundle again."
     else:

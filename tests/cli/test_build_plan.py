@@ -167,6 +167,8 @@ def test_a_plan_that_does_not_run_is_removed(fault: str, board: Board, jetson_bu
     orin = board()
     done = orin.edgebert("build-plan", jetson_bundle, FAKE_TENSORRT_FAULT=fault)
     assert done.returncode == 1
+    assert "The plan does not run, and has been removed." in done.stderr
+    assert "--force" not in done.stderr
     assert plans(orin) == []
 
 
@@ -192,6 +194,22 @@ def test_an_interrupted_build_ends_and_leaves_nothing(version: str, board: Board
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
+    assert not Path(f"/proc/{builder['pid']}").exists()
+    assert plans(orin) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_build_ends_with_the_process_that_waits_for_it(number: int, board: Board, jetson_bundle: Path) -> None:
+    orin = board("8.6")
+    process = orin.start("-m", "edgebert", "build-plan", jetson_bundle, FAKE_TENSORRT_FAULT="hang-build")
+    deadline = time.monotonic() + 60
+    while not orin.calls("parse") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    [builder] = orin.calls("Builder")
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    while Path(f"/proc/{builder['pid']}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not Path(f"/proc/{builder['pid']}").exists()
     assert plans(orin) == []
 

@@ -20,7 +20,17 @@ from edgebert.runtime.engines.base import (
     Operator,
 )
 
-__all__ = ["ENGINES", "ArtifactEngine", "Engine", "EngineFacts", "Execution", "Kernel", "Operator", "build_engine"]
+__all__ = [
+    "ENGINES",
+    "NEEDS_PLAN",
+    "ArtifactEngine",
+    "Engine",
+    "EngineFacts",
+    "Execution",
+    "Kernel",
+    "Operator",
+    "build_engine",
+]
 
 ENGINES = {
     "onnx": "edgebert.runtime.engines.onnx:OnnxEngine",
@@ -28,6 +38,9 @@ ENGINES = {
     "tflite": "edgebert.runtime.engines.tflite:TfliteEngine",
     "tensorrt": "edgebert.runtime.engines.tensorrt:TensorRtEngine",
 }
+
+NEEDS_PLAN = ("tensorrt",)
+"""The backends whose artifacts are built on the device before they run."""
 
 
 def build_engine(artifact: Artifact, files: list[Path], threads: int, runtime: Runtime) -> ArtifactEngine:

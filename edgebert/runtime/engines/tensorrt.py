@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,15 +98,25 @@ class TensorRtEngine:
         feeds = self._feeds(inputs)
         profile = self._profiles[feeds["input_ids"].shape[1]]
         while True:
-            lane = self._take()
-            try:
-                return lane.run(profile, feeds)
-            except CudaError as error:
-                # Those that have their memory must do: slower, but no error.
-                if error.number != OUT_OF_MEMORY or not self._retire(lane):
-                    raise
-            finally:
-                self._give(lane)
+            with self.lane() as lane:
+                try:
+                    return lane.run(profile, feeds)
+                except CudaError as error:
+                    # Those that have their memory must do: slower, but no error.
+                    if error.number != OUT_OF_MEMORY or not self._retire(lane):
+                        raise
+
+    @contextlib.contextmanager
+    def lane(self) -> Iterator[Lane]:
+        """A lane for this thread alone: an idle one, else a new one, else the next that becomes idle."""
+        lane = self._take()
+        try:
+            yield lane
+        finally:
+            with self._idle:
+                if lane in self._lanes:  # else it has been retired
+                    self._free.append(lane)
+                    self._idle.notify()
 
     def execution(self, inputs: Tensors) -> Execution:
         """See :meth:`edgebert.runtime.engines.base.ArtifactEngine.execution`.
@@ -115,14 +125,11 @@ class TensorRtEngine:
         the profile of these inputs.
         """
         feeds = self._feeds(inputs)
-        lane = self._take()
-        try:
+        with self.lane() as lane:
             _, context = lane.slot(self._profiles[feeds["input_ids"].shape[1]], feeds)
             inspector = self._plan.engine.create_engine_inspector()
             inspector.execution_context = context
             text = inspector.get_engine_information(self._host.tensorrt.LayerInformationFormat.JSON)
-        finally:
-            self._give(lane)
         try:
             layers = json.loads(text)["Layers"]
             tactics = Counter(tactic for layer in layers if (tactic := _tactic(layer)))
@@ -155,7 +162,6 @@ class TensorRtEngine:
         return feeds
 
     def _take(self) -> Lane:
-        """A lane that nobody else uses: an idle one, else a new one, else the next that becomes idle."""
         with self._idle:
             if not self._free and len(self._lanes) < self._most:
                 self._lanes.append(Lane(self._plan, self._host.cuda, graphs=self._graphs))
@@ -163,14 +169,8 @@ class TensorRtEngine:
             self._idle.wait_for(lambda: self._free)
             return self._free.pop()
 
-    def _give(self, lane: Lane) -> None:
-        with self._idle:
-            if lane in self._lanes:  # else it has been retired
-                self._free.append(lane)
-                self._idle.notify()
-
     def _retire(self, lane: Lane) -> bool:
-        """Gives up a lane for which there is no memory; false when it is the only one."""
+        """Gives up a lane for which there is no memory, until the next load; false when it is the only one."""
         with self._idle:
             if len(self._lanes) == 1:
                 return False

@@ -97,7 +97,8 @@ class Lane:
 
     def slot(self, profile: int, feeds: Mapping[str, NDArray[Any]]) -> tuple[int, Any]:
         """Stream and context of a profile, ready to be run by hand, as a benchmark of TensorRT alone does."""
-        return self._stream, self._slot(profile, feeds).context
+        context = self._slot(profile, feeds).context
+        return self._stream, context
 
     def close(self) -> None:
         """Gives everything back. No run may be in progress."""

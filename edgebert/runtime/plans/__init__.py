@@ -7,11 +7,10 @@ alone, and never taken from elsewhere. Nothing here imports TensorRT.
 from edgebert.runtime.plans.cache import PlanCache
 from edgebert.runtime.plans.folder import cache_folder
 from edgebert.runtime.plans.found import Entry, Fault, Found, Refusal
-from edgebert.runtime.plans.key import NEEDS_PLAN, PLAN_FORMAT, PlanKey, artifact_digest, recipe_digest
+from edgebert.runtime.plans.key import PLAN_FORMAT, PlanKey, artifact_digest, recipe_digest
 from edgebert.runtime.plans.recipe_file import read_recipe
 
 __all__ = [
-    "NEEDS_PLAN",
     "PLAN_FORMAT",
     "Entry",
     "Fault",

@@ -15,9 +15,6 @@ from edgebert.bundle.schema import Artifact
 PLAN_FORMAT = "edgebert-plan/1"
 """How EdgeBERT builds plans and keeps them; another number where a plan built before must not be run any more."""
 
-NEEDS_PLAN = ("tensorrt",)
-"""The backends whose artifacts are built on the device before they run."""
-
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

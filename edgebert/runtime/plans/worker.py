@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from edgebert.runtime.plans.key import PlanKey, recipe_digest
 
 # ruff: noqa: ANN401 - objects of a module that only a device has
 
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _TIMINGS = "timings"
 _ANY = "0" * 64
 """In place of a digest: timings of kernels are for every artifact and recipe."""
@@ -37,6 +39,7 @@ _REFUSED_HINT = "Convert the checkpoint again, with this version of EdgeBERT; th
 
 def main() -> None:
     """Does the job on standard input; what TensorRT prints goes to standard error."""
+    _end_with_parent()
     with os.fdopen(os.dup(1), "w", encoding="ascii", buffering=1) as answers:
         os.dup2(2, 1)
         try:
@@ -45,6 +48,12 @@ def main() -> None:
             answers.write(dump_event(BuildFailure(error.message, error.hint)) + "\n")
         else:
             answers.write(dump_event(done) + "\n")
+
+
+def _end_with_parent() -> None:
+    """Lets the system kill this process when the one that waits for it is killed, since nobody else would end it."""
+    with contextlib.suppress(OSError, AttributeError):  # another system than Linux
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def build(job: BuildJob, answers: TextIO) -> BuildDone:

@@ -114,6 +114,13 @@ def test_a_missing_plan_is_an_error_if_asked(board: Board, jetson_bundle: Path) 
     assert "edgebert.errors.PlanError: No plan of tensorrt-fp16 is built" in done.stderr
 
 
+def test_what_to_run_is_said_when_nothing_else_may_run(board: Board, jetson_bundle: Path) -> None:
+    done = board().edgebert("predict", jetson_bundle, "x", "--artifact", "tensorrt-fp16")
+    assert done.returncode == 1
+    assert "tensorrt-fp16: No plan of tensorrt-fp16 is built" in done.stderr
+    assert "Hint: Run `edgebert build-plan` with the bundle." in done.stderr
+
+
 def test_load_builds_only_if_asked_and_only_once(board: Board, jetson_bundle: Path) -> None:
     orin = board()
     first = use(orin, jetson_bundle, build=True)
