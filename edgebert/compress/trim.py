@@ -176,8 +176,9 @@ def trim_vocabulary(
             left_out=tuple(name for name in left_out if name not in read),
         )
         if root.has(CARD_NAME):
-            _write(new / CARD_NAME, root.read(CARD_NAME).rstrip() + b"\n" + card_section(report).encode())
-        _write(new / TRIM_NAME, (json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n").encode())
+            section = card_section(report).encode(errors="backslashreplace")  # a path may be no UTF-8
+            _write(new / CARD_NAME, root.read(CARD_NAME).rstrip() + b"\n" + section)
+        _write(new / TRIM_NAME, (json.dumps(report.to_dict(), indent=1) + "\n").encode())
         publish()
     return report
 

@@ -186,4 +186,5 @@ def _new(source: SourceDirectory, name: str, old: object, ids: Mapping[int, int]
 
 
 def _dumped(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    # Escaped, as transformers does it: a JSON text may name halves of surrogate pairs, which UTF-8 cannot hold.
+    return (json.dumps(value, indent=2) + "\n").encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -207,6 +208,16 @@ def test_a_corpus_that_changes(edgebert: Edgebert, tiny: Path, monkeypatch: pyte
     monkeypatch.setattr(trim, "count_tokens", count_and_write)
     error = edgebert("trim-vocab", tiny, "--texts", "corpus.txt", "-o", "small", "-q").refusal()
     assert "corpus.txt: another text when it was read for the second time" in error
+
+
+def test_names_that_are_not_utf_8(edgebert: Edgebert, tiny: Path) -> None:
+    corpus = Path(os.fsdecode(b"\xff.txt"))
+    shutil.copy("corpus.txt", corpus)
+    (tiny / "README.md").write_text("# Mine\n")
+    result = edgebert("trim-vocab", tiny, "--texts", corpus, "--held-out", corpus, "-o", "small", "-q")
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(Path("small/trim.json").read_text())["corpus"][0]["path"] == str(corpus)
+    assert "of \\udcff.txt" in Path("small/README.md").read_text(encoding="utf-8")
 
 
 def test_a_corpus_and_an_output_are_required(edgebert: Edgebert, tiny: Path) -> None:
