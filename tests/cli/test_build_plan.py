@@ -13,9 +13,6 @@ import pytest
 
 from edgebert.bundle.recipe import parse_recipe
 from tests.jetson.board import FakeBoard
-from tests.jetson.conftest import jetson_bundle
-
-__all__ = ["jetson_bundle"]
 
 VERSIONS = ("8.6", "10.3", "11")
 PLAN = "*.plan"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
+from tests.devices.compiled import write_library
 
 _SOURCE = r"""
 #include <stddef.h>
@@ -97,12 +95,6 @@ _DEFAULTS = {
 
 def build(folder: Path, **changes: str) -> str:
     """The path of a ``libcuda.so.1`` in ``folder`` that answers as the changed macros say; by default one Orin."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        pytest.skip("there is no C compiler to build a stand-in for libcuda.so.1 with")
     assert set(changes) <= set(_DEFAULTS)
     macros = [f"-D{name}={value}" for name, value in {**_DEFAULTS, **changes}.items()]
-    source, library = folder / "libcuda.c", folder / "libcuda.so.1"
-    source.write_text(_SOURCE)
-    subprocess.run([compiler, "-shared", "-fPIC", *macros, "-o", library, source], check=True, capture_output=True)
-    return str(library)
+    return write_library(folder / "libcuda.so.1", _SOURCE, *macros)

@@ -11,9 +11,6 @@ from typing import Any
 import pytest
 
 from tests.jetson.board import FakeBoard
-from tests.jetson.conftest import jetson_bundle
-
-__all__ = ["jetson_bundle"]
 
 VERSIONS = ("8.6", "10.3", "11")
 Board = Callable[..., FakeBoard]
