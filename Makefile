@@ -36,7 +36,7 @@ lint: $(INSTALLED)
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[convert,dev,tensorrt-check]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[convert,compress,dev,tensorrt-check]"
 	touch $@
 
 $(GPU)/.installed-$(GPU_EXTRAS): setup.cfg

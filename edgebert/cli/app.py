@@ -21,6 +21,8 @@ from edgebert.errors import BackendFallbackWarning, EdgebertError, SlowBackendWa
 _VERBS = {
     "convert": "Convert a checkpoint into a bundle, and measure every artifact.",
     "trim-vocab": "Make a checkpoint smaller: the vocabulary that a corpus needs.",
+    "distill": "Train a smaller checkpoint to answer as a larger one does.",
+    "drop-layers": "Write a checkpoint with some of its layers, without training.",
     "predict": "Answer texts with a bundle.",
     "inspect": "Show what a bundle holds.",
     "build-plan": "Build the TensorRT plan of a bundle on this device, and test it.",
