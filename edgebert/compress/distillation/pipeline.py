@@ -32,6 +32,8 @@ from edgebert.runtime.tokenization import TextTokenizer
 
 MODES = ("auto", "task", "mlm")
 _QUESTION_LENGTH = 384
+_BYTES = 3 * 12 + 4
+"""What a parameter takes on the disk: in three checkpoints its value and AdamW's two moments; once in the result."""
 _LABEL_WIDTHS = {"text-classification": 1, "question-answering": 2, "token-classification": -1, MASKED_LM: 0}
 
 
@@ -133,6 +135,9 @@ def distill(
         from edgebert.compress.distillation.training import train
 
         student = new_student(loaded.distilbert, sizes, recipe.seed, start)
+        if folder is not None:
+            with _undone(folder):
+                folder.check_space(_BYTES * parameters(student))
         done = train(
             student,
             loaded,

@@ -26,7 +26,8 @@ RUN_NAME = "run.json"
 _DATA_NAME = "data"
 _CHECKPOINTS_NAME = "checkpoints"
 _TIMES_NAME = "times.json"
-_CANNOT_WRITE = re.compile(r"No space left|File too large|os error (27|28|122)|PytorchStreamWriter|unexpected pos")
+_CODE = re.compile(r"os error (\d+)")
+_LITTLE_BYTES = 256 << 20
 
 
 class WorkFolder:
@@ -81,6 +82,12 @@ class WorkFolder:
         """Takes what is in :meth:`new_data`, which is complete."""
         (self.path / f"{_DATA_NAME}.new").rename(self.data)
 
+    def check_space(self, needed: int) -> None:
+        """Raises ``OutputError`` unless so many bytes, less those that checkpoints have already, are free."""
+        held = sum(path.stat().st_size for path in self.checkpoints.rglob("*") if path.is_file())
+        if shutil.disk_usage(self.path).free + held < needed:
+            raise output_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), self.path, needed=needed)
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """What libraries say when the disk is full, or cannot be written, as one ``OutputError``."""
@@ -89,11 +96,16 @@ class WorkFolder:
         except OSError as error:
             raise output_error(error, self.path) from error
         except (RuntimeError, SafetensorError) as error:
-            # torch.save and safetensors tell it in words alone.
-            if not _CANNOT_WRITE.search(str(error)):
+            # safetensors tells the reason in words alone, torch.save tells none.
+            code = _CODE.search(str(error))
+            if code is None and "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
                 raise
-            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            raise output_error(full, self.path) from error
+            number = int(code[1]) if code else self._likely_fault()
+            reason = "a checkpoint cannot be written whole" if number == errno.EIO else os.strerror(number)
+            raise output_error(OSError(number, reason), self.path) from error
+
+    def _likely_fault(self) -> int:
+        return errno.ENOSPC if shutil.disk_usage(self.path).free < _LITTLE_BYTES else errno.EIO
 
     def times(self) -> list[float]:
         """The seconds that each run so far has trained, up to its last checkpoint."""
