@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,25 +11,25 @@ from typing import Any
 import torch
 
 from edgebert.bundle.interrupt import hold_interrupt
+from edgebert.compress.distillation.checks import check_machine, check_mode, check_output
 from edgebert.compress.distillation.examples import ExampleFile, check_files
-from edgebert.compress.distillation.facts import Evaluation, Facts
+from edgebert.compress.distillation.facts import Facts
 from edgebert.compress.distillation.origin import described, now, versions
 from edgebert.compress.distillation.progress import Progress, Silent
-from edgebert.compress.distillation.recipe import REPORTERS, Recipe
+from edgebert.compress.distillation.recipe import Recipe
 from edgebert.compress.distillation.result import write_result
-from edgebert.compress.distillation.scores import ModelRunner, score
+from edgebert.compress.distillation.scores import Scorer
 from edgebert.compress.distillation.store import file_sha256, read_facts, write_store
 from edgebert.compress.distillation.student import Sizes, StudentShape, new_student, student_sizes
 from edgebert.compress.distillation.teacher import MASKED_LM, Teacher, load_start, load_teacher, parameters
 from edgebert.compress.distillation.work import WorkFolder
 from edgebert.convert.checkpoint import Checkpoint
-from edgebert.convert.evaluation.texts import EvalColumns, EvalSet
+from edgebert.convert.evaluation.texts import EvalColumns
 from edgebert.convert.quiet import captured_output
-from edgebert.convert.tasks import TaskEvidence, open_evidence
-from edgebert.errors import CheckpointError, DataError, EdgebertError, OptionError, OutputError
+from edgebert.convert.tasks import open_evidence
+from edgebert.errors import DataError, EdgebertError, OptionError
 from edgebert.runtime.tokenization import TextTokenizer
 
-MODES = ("auto", "task", "mlm")
 _QUESTION_LENGTH = 384
 _BYTES = 3 * 12 + 4
 """What a parameter takes on the disk: in three checkpoints its value and AdamW's two moments; once in the result."""
@@ -104,19 +103,19 @@ def distill(
         EdgebertError: the loss became NaN or infinite; the last good checkpoint is kept.
     """
     progress, recipe = progress or Silent(), recipe or Recipe()
-    work = work or out.with_name(f"{out.name}.partial")
-    _check_output(out)
+    check_output(out)
     check_files(list(inputs.data))
+    work = work or out.with_name(f"{out.name}.partial")
     progress.stage("loading the libraries")
     state = _import_libraries()
     progress.stage("reading the teacher")
     loaded = load_teacher(teacher, revision=revision, allow_pickle=allow_pickle)
-    _check_mode(mode, loaded)
+    check_mode(mode, loaded)
     start = None if init is None else load_start(init, loaded, allow_pickle=allow_pickle)
     sizes = _sizes(loaded, shape or StudentShape(), start)
     longest = min(one.max_length for one in (loaded.checkpoint, start) if one is not None)
     recipe.check(longest=longest)
-    _check_machine(recipe, save_every, report_to, state.num_processes)
+    check_machine(recipe, save_every, report_to, state.num_processes)
     tokenizer = TextTokenizer(loaded.checkpoint.tokenizer_json, max_length=longest, pad_id=loaded.checkpoint.pad_id)
     evidence = open_evidence(loaded.task, tokenizer)
     answers = None
@@ -181,7 +180,7 @@ def distill(
         )
         scorer = None
         if answers is not None:
-            scorer = _Scorer(loaded, evidence, tokenizer, answers, state.device)
+            scorer = Scorer(loaded, evidence, tokenizer, answers, state.device)
         progress.stage("writing the student" if scorer is None else "scoring teacher and student")
         facts = write_result(out, student, loaded, facts, scorer)
         folder.remove()
@@ -189,36 +188,6 @@ def distill(
     finally:
         if folder is not None:
             folder.close()
-
-
-@dataclass(frozen=True)
-class _Scorer:
-    """Scores the teacher and a student as it was stored."""
-
-    teacher: Teacher
-    evidence: TaskEvidence
-    tokenizer: TextTokenizer
-    data: EvalSet
-    device: torch.device
-
-    def __call__(self, student: torch.nn.Module) -> Evaluation:
-        separator = int(self.tokenizer.encode("")[0].input_ids[-1]) if self.teacher.reads_types else None
-        scores = []
-        for model, reads in ((self.teacher.model, separator), (student, None)):
-            runner = ModelRunner(model.to(self.device).eval(), max_length=self.tokenizer.max_length, separator=reads)
-            pad_id = self.teacher.checkpoint.pad_id
-            scores.append(score(runner, self.teacher.task, self.evidence, self.tokenizer, pad_id, self.data))
-        return Evaluation(self.data.path, self.data.sha256, len(self.data.inputs), scores[0], scores[1])
-
-
-def _check_output(out: Path) -> None:
-    """Refuses before the work starts what cannot end well."""
-    if os.path.lexists(out):
-        raise OutputError(f"'{out}' exists already.", hint="Choose another folder, or remove it first.")
-    if not out.absolute().parent.is_dir():
-        raise OutputError(
-            f"Cannot write '{out}': '{out.absolute().parent}' is no folder.", hint="Create the folder first."
-        )
 
 
 def _import_libraries() -> Any:  # noqa: ANN401 (accelerate has no types)
@@ -240,18 +209,6 @@ def _import_libraries() -> Any:  # noqa: ANN401 (accelerate has no types)
         return PartialState(cpu=not torch.accelerator.is_available())
 
 
-def _check_mode(mode: str, teacher: Teacher) -> None:
-    if mode not in MODES:
-        raise OptionError(f"mode={mode!r} is not allowed.", option="mode", hint=f"Use one of {', '.join(MODES)}.")
-    own = "mlm" if teacher.task.name == MASKED_LM else "task"
-    if mode not in ("auto", own):
-        needs = "a masked language model" if mode == "mlm" else "a model with a task"
-        raise CheckpointError(
-            f"{teacher.checkpoint.source}: mode {mode} needs {needs}; this is a {teacher.checkpoint.architecture}.",
-            hint=f"Leave --mode out, or use {own}.",
-        )
-
-
 def _sizes(teacher: Teacher, shape: StudentShape, start: Checkpoint | None) -> Sizes:
     if start is None:
         return student_sizes(shape, teacher.distilbert.config)
@@ -261,34 +218,6 @@ def _sizes(teacher: Teacher, shape: StudentShape, start: Checkpoint | None) -> S
         )
     config = start.config
     return Sizes(config["n_layers"], config["dim"], config["n_heads"], config["hidden_dim"], None)
-
-
-def _check_machine(recipe: Recipe, save_every: int, report_to: str, processes: int) -> None:
-    if save_every < 1:
-        raise OptionError(f"save_every={save_every} is not allowed.", option="save_every", hint="Use at least 1.")
-    if recipe.batch_size % processes:
-        raise OptionError(
-            f"A batch of {recipe.batch_size} cannot be shared by {processes} processes without remainder.",
-            option="batch_size",
-            hint=f"Use a multiple of {processes}; it counts the examples on all devices together.",
-        )
-    if recipe.precision == "fp16" and not torch.cuda.is_available():
-        raise OptionError(
-            "precision=fp16 needs a GPU, and there is none.", option="precision", hint="Use bf16 or fp32."
-        )
-    if report_to not in REPORTERS:
-        raise OptionError(
-            f"report_to={report_to!r} is not allowed.", option="report_to", hint=f"Use one of {', '.join(REPORTERS)}."
-        )
-    from transformers.integrations import is_tensorboard_available, is_wandb_available
-
-    there = {"none": lambda: True, "tensorboard": is_tensorboard_available, "wandb": is_wandb_available}
-    if not there[report_to]():
-        raise OptionError(
-            f"report_to={report_to} needs the Python package {report_to}, which is not installed.",
-            option="report_to",
-            hint=f"pip install {report_to}, or leave --report-to out.",
-        )
 
 
 def _arguments(

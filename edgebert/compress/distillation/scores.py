@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from edgebert.bundle.schema import Shapes, Task
 from edgebert.compress.distillation.batches import token_types
+from edgebert.compress.distillation.facts import Evaluation
+from edgebert.compress.distillation.teacher import Teacher
 from edgebert.convert.evaluation.texts import EvalSet
 from edgebert.convert.probes import prepare
 from edgebert.convert.tasks import Answers, TaskEvidence
@@ -94,3 +97,24 @@ def score(
             results.append(handler.finish(item, own, options))
     values = evidence.scores(Answers(rows, results), data.labels)
     return dict(zip(evidence.metrics, values, strict=True))
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores a teacher, and a student as it was stored, with the same data."""
+
+    teacher: Teacher
+    evidence: TaskEvidence
+    tokenizer: TextTokenizer
+    data: EvalSet
+    device: torch.device
+
+    def __call__(self, student: torch.nn.Module) -> Evaluation:
+        """The scores of both."""
+        separator = int(self.tokenizer.encode("")[0].input_ids[-1]) if self.teacher.reads_types else None
+        scores = []
+        for model, reads in ((self.teacher.model, separator), (student, None)):
+            runner = ModelRunner(model.to(self.device).eval(), max_length=self.tokenizer.max_length, separator=reads)
+            pad_id = self.teacher.checkpoint.pad_id
+            scores.append(score(runner, self.teacher.task, self.evidence, self.tokenizer, pad_id, self.data))
+        return Evaluation(self.data.path, self.data.sha256, len(self.data.inputs), scores[0], scores[1])

@@ -21,6 +21,7 @@ for name in ("transformers", "accelerate", "optimum", "rich"):
 
 from safetensors.torch import load_file  # noqa: E402
 
+from edgebert.compress.distillation import pipeline  # noqa: E402
 from edgebert.compress.distillation.losses import Weights  # noqa: E402
 from edgebert.compress.distillation.pipeline import Inputs, distill  # noqa: E402
 from edgebert.compress.distillation.recipe import Recipe  # noqa: E402
@@ -140,6 +141,27 @@ def test_a_checkpoint_that_was_cut_off_is_not_taken(stopped: Path) -> None:
     (latest / "optimizer.pt").write_bytes(b"half")
     heard = start(stopped, last=99, resume=True)
     assert "continuing checkpoint-3 of 12 steps" in heard.stages
+
+
+def test_a_training_that_was_over_is_written_without_another_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_distilbert(tmp_path / "teacher")
+    write_data(tmp_path, "text-classification")
+
+    def full(*arguments: object) -> None:
+        raise OutputError("full")
+
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match="full"):
+        patch.setattr(pipeline, "write_result", full)
+        start(tmp_path, last=99)
+    state = load_file(tmp_path / "student.partial/checkpoints/checkpoint-12/model.safetensors")
+    heard = start(tmp_path, last=12, resume=True)  # any step would stop it
+    assert "continuing checkpoint-12 of 12 steps" in heard.stages
+    for name, tensor in weights(tmp_path / "student").items():
+        assert torch.equal(tensor, state[f"student.{name}"])
+    facts = json.loads((tmp_path / "student/distill.json").read_text())
+    assert facts["runs"] == 2 and [entry["step"] for entry in facts["curve"]] == list(range(1, 13))
 
 
 def refusal(folder: Path, **options: object) -> str:
