@@ -1,4 +1,4 @@
-"""The training data on disk, ready to be read in any order: memory grows by no more than some 24 bytes an example.
+"""The training data on disk, ready to be read in any order: memory grows by some 30 bytes an example.
 
 A training that is stopped and resumed must see the same examples in the same order. So the texts are tokenized once,
 before the first step, and the order is a function of seed and step alone.
