@@ -14,8 +14,6 @@ transformers = pytest.importorskip("transformers", reason="needs the compress ex
 for name in ("accelerate", "optimum", "rich"):
     pytest.importorskip(name, reason="needs the compress extra")
 
-from safetensors.torch import load_file  # noqa: E402
-
 from edgebert.compress.distillation.facts import Facts  # noqa: E402
 from edgebert.compress.distillation.losses import Weights  # noqa: E402
 from edgebert.compress.distillation.pipeline import Inputs, distill  # noqa: E402
@@ -146,15 +144,11 @@ def test_without_hidden_states_and_with_them_in_bf16(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number(tmp_path: Path) -> None:
     teacher, data = save_distilbert(tmp_path / "teacher"), write_data(tmp_path, "text-classification")
-    steep = Recipe(max_steps=30, batch_size=8, learning_rate=0.99, warmup=1.0, weights=Weights(kl=1e38, cos=0.0))
-    with pytest.raises(EdgebertError, match=r"(loss is|weights are) not .*finite number.* (at|after) step") as caught:
-        run(tmp_path, teacher, data, recipe=steep, save_every=1)
-    assert "Lower --learning-rate" in caught.value.hint
+    steep = Recipe(max_steps=3, weights=Weights(kl=3e38, task=3e38, cos=3e38))
+    with pytest.raises(EdgebertError, match=r"loss is not a finite number at step 1 \(kl .*, task .*, cos ") as caught:
+        run(tmp_path, teacher, data, recipe=steep)
+    assert "Lower --learning-rate" in caught.value.hint and "checkpoint" not in caught.value.hint
     assert not (tmp_path / "student").exists()
-    kept = [path.parent for path in (tmp_path / "student.partial/checkpoints").glob("*/complete")]
-    assert not kept or any(f"The last good checkpoint is {folder}." in caught.value.hint for folder in kept)
-    for folder in kept:
-        assert all(torch.isfinite(tensor).all() for tensor in load_file(folder / "model.safetensors").values())
 
 
 def refusal(kind: type[EdgebertError], folder: Path, *arguments: Any, **options: Any) -> str:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,12 +22,12 @@ for name in ("transformers", "accelerate", "optimum", "rich"):
 
 from safetensors.torch import load_file  # noqa: E402
 
-from edgebert.compress.distillation import pipeline  # noqa: E402
-from edgebert.compress.distillation.losses import Weights  # noqa: E402
+from edgebert.compress.distillation import pipeline, trainer  # noqa: E402
+from edgebert.compress.distillation.losses import Losses, Weights, triple_loss  # noqa: E402
 from edgebert.compress.distillation.pipeline import Inputs, distill  # noqa: E402
 from edgebert.compress.distillation.recipe import Recipe  # noqa: E402
 from edgebert.compress.distillation.student import StudentShape  # noqa: E402
-from edgebert.errors import OutputError  # noqa: E402
+from edgebert.errors import EdgebertError, OutputError  # noqa: E402
 from tests.compress.distillation.checkpoints import save_distilbert, write_data  # noqa: E402
 
 STEPS = 60
@@ -237,6 +238,42 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert messages[0].startswith("Error: Cannot write ") and messages[1].startswith("Hint: ")
     assert not (tmp_path / "student").exists()
+
+
+class Diverging:
+    """The triple loss, which goes wrong from a call on: ``value`` is NaN, or its gradient is."""
+
+    def __init__(self, wrong: str, call: int) -> None:
+        self._wrong = wrong
+        self._left = call
+
+    def __call__(self, student: torch.Tensor, *arguments: object) -> Losses:
+        losses = triple_loss(student, *arguments)
+        self._left -= 1
+        if self._left > 0:
+            return losses
+        total = losses.total * float("nan") if self._wrong == "value" else losses.total + (0 * student).sqrt().sum()
+        return replace(losses, total=total)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [("value", "The loss is not a finite number at step 8"), ("gradient", "The weights are not finite numbers after")],
+)
+def test_the_last_good_checkpoint_is_kept(
+    wrong: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_distilbert(tmp_path / "teacher")
+    write_data(tmp_path, "text-classification")
+    with monkeypatch.context() as patch, pytest.raises(EdgebertError, match=reason) as caught:
+        patch.setattr(trainer, "triple_loss", Diverging(wrong, 8 if wrong == "value" else 9))
+        start(tmp_path, last=99)
+    assert caught.value.hint.endswith(
+        f"The last good checkpoint is {tmp_path}/student.partial/checkpoints/checkpoint-6."
+    )
+    heard = start(tmp_path, last=99, resume=True)
+    assert "continuing checkpoint-6 of 12 steps" in heard.stages
+    assert all(torch.isfinite(tensor).all() for tensor in weights(tmp_path / "student").values())
 
 
 def test_a_disk_that_is_too_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
