@@ -28,6 +28,7 @@ from edgebert.errors import (
     SelfTestError,
     SlowBackendWarning,
     TargetError,
+    TrainingError,
 )
 from edgebert.runtime import Explanation, Model, load
 
@@ -52,6 +53,7 @@ __all__ = [
     "SelfTestError",
     "SlowBackendWarning",
     "TargetError",
+    "TrainingError",
     "__version__",
     "load",
 ]

@@ -12,6 +12,7 @@ The tree::
     │   ├── ManifestError     manifest.json or a recipe.json breaks the format
     │   └── IntegrityError    a file is missing, altered or not a plain file
     ├── OutputError           a result cannot be written (exists, disk full, no permission)
+    ├── TrainingError         a training cannot run, or has diverged
     ├── ConversionError       an artifact cannot be made
     │   └── GateError         an artifact was made and is not good enough
     └── BackendError          a backend cannot run an artifact
@@ -135,6 +136,12 @@ class OutputError(EdgebertError):
     """A result cannot be written: it exists, the disk is full, or permission is missing."""
 
     code = "output"
+
+
+class TrainingError(EdgebertError):
+    """A training cannot run here, or has diverged."""
+
+    code = "training"
 
 
 class ConversionError(EdgebertError):

@@ -12,7 +12,7 @@ from tests.examples import pages
 
 @pytest.fixture(scope="session")
 def tutorial_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for package in ("torch", "transformers", "optimum", "onnxscript", "onnxruntime", "rich"):
+    for package in ("torch", "transformers", "accelerate", "optimum", "onnxscript", "onnxruntime", "rich"):
         pytest.importorskip(package, reason=f"the tutorial converts a checkpoint, which needs {package}")
     if platform.machine() != "x86_64":
         pytest.skip("the tutorial shows what an x86-64 machine prints")

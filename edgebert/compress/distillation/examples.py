@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from edgebert.bundle.schema import Task
 from edgebert.compress.distillation.losses import UNLABELLED
 from edgebert.compress.distillation.questions import QuestionFile
-from edgebert.compress.distillation.rows import RowStream
 from edgebert.convert.evaluation.conll import load_conll
 from edgebert.convert.evaluation.fields import Fail, fail_at, field
 from edgebert.convert.evaluation.labels import LabelReader
+from edgebert.convert.evaluation.lines import LineStream
 from edgebert.convert.evaluation.stream import TextStream
-from edgebert.convert.evaluation.tables import TABLE_SUFFIXES, Table, TextFile
+from edgebert.convert.evaluation.tables import TABLE_SUFFIXES, Table, TextFile, table_of
 from edgebert.convert.evaluation.texts import EvalColumns, TaggedWord, find_texts, row_text
 from edgebert.errors import DataError, InputError
 from edgebert.runtime.tasks import open_task
@@ -103,8 +103,9 @@ class ExampleFile:
             for text in self._texts():
                 yield self._classified_text(text, None, UNLABELLED)
             return
-        stream = RowStream(self.path)
-        table = stream.table()
+        file = TextFile(self.path, "", "")
+        lines = LineStream(file)
+        table = table_of(file, lines.read())
         first, second = find_texts(table, self._columns.text, self._columns.pair)
         label = self._label_column(table)
         if len({first, second, label} - {None}) < 1 + (second is not None) + (label is not None):
@@ -119,7 +120,7 @@ class ExampleFile:
                 assert isinstance(read, int)
                 answer = read
             yield self._classified_text(row_text(table.file, row, first), pair, answer)
-        self.sha256 = stream.sha256
+        self.sha256 = lines.sha256
 
     def _classified_text(self, text: str, pair: str | None, label: int) -> Example:
         window = self._tokenizer.encode(text, pair, truncation=True)[0]

@@ -27,7 +27,7 @@ from edgebert.convert.checkpoint import Checkpoint
 from edgebert.convert.evaluation.texts import EvalColumns
 from edgebert.convert.quiet import captured_output
 from edgebert.convert.tasks import open_evidence
-from edgebert.errors import DataError, EdgebertError, OptionError
+from edgebert.errors import DataError, OptionError, TrainingError
 from edgebert.runtime.tokenization import TextTokenizer
 
 _QUESTION_LENGTH = 384
@@ -194,9 +194,9 @@ def _import_libraries() -> Any:  # noqa: ANN401 (accelerate has no types)
     """Loads the big libraries here, where what they print on import is dropped; joins the other processes."""
     with captured_output(), hold_interrupt():
         try:
-            from accelerate import PartialState  # type: ignore[import-not-found, import-untyped, unused-ignore]
+            from accelerate import PartialState
         except ImportError as error:
-            raise EdgebertError(
+            raise TrainingError(
                 "Distillation needs the Python package accelerate, which is not installed.",
                 hint='pip install "edgebert[compress]".',
             ) from error

@@ -17,7 +17,7 @@ from edgebert.compress.distillation.teacher import Teacher
 from edgebert.convert.evaluation.texts import EvalSet
 from edgebert.convert.probes import prepare
 from edgebert.convert.tasks import Answers, TaskEvidence
-from edgebert.errors import EdgebertError
+from edgebert.errors import TrainingError
 from edgebert.runtime.batching import run_windows
 from edgebert.runtime.engines.base import Tensors
 from edgebert.runtime.tasks import open_task
@@ -93,7 +93,7 @@ def score(
             own = [next(outputs) for _ in item.windows]
             rows.append(handler.rows(item, own))
             if not np.isfinite(rows[-1]).all():
-                raise EdgebertError("The model's outputs are not finite.", hint="The training diverged: train anew.")
+                raise TrainingError("The model's outputs are not finite.", hint="The training diverged: train anew.")
             results.append(handler.finish(item, own, options))
     values = evidence.scores(Answers(rows, results), data.labels)
     return dict(zip(evidence.metrics, values, strict=True))

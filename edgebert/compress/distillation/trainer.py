@@ -16,7 +16,7 @@ from transformers import Trainer, TrainerCallback
 from edgebert.compress.distillation.batches import token_types
 from edgebert.compress.distillation.losses import Losses, Weights, decisions, triple_loss
 from edgebert.compress.distillation.teacher import Teacher
-from edgebert.errors import EdgebertError
+from edgebert.errors import TrainingError
 
 COMPLETE_NAME = "complete"
 """The file that a checkpoint of the training has when all its other files are on the disk."""
@@ -145,7 +145,7 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]
         values = {"kl": losses.kl, "task": losses.task, "cos": losses.cos}
         if not torch.isfinite(losses.total):
             shown = ", ".join(f"{name} {value.item():.3g}" for name, value in values.items())
-            raise EdgebertError(
+            raise TrainingError(
                 f"The loss is not a finite number at step {self.state.global_step + 1} ({shown}).",
                 hint=diverged_hint(Path(self.args.output_dir)),
             )
@@ -193,7 +193,7 @@ class CompleteCheckpoints(TrainerCallback):  # type: ignore[misc]
             return
         for name, parameter in rest["model"].named_parameters():
             if not torch.isfinite(parameter).all():
-                raise EdgebertError(
+                raise TrainingError(
                     f"The weights are not finite numbers after step {state.global_step} ({name}).",
                     hint=diverged_hint(Path(args.output_dir)),
                 )

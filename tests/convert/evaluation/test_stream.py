@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgebert.convert.evaluation.stream import MAX_LINE_BYTES, TextStream
+from edgebert.convert.evaluation.lines import MAX_LINE_BYTES
+from edgebert.convert.evaluation.stream import TextStream
 from edgebert.convert.evaluation.texts import EvalColumns, load_eval
 from edgebert.errors import DataError
 
