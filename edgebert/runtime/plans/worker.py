@@ -109,7 +109,8 @@ def _build(
         profile = builder.create_optimization_profile()
         for name, one in shapes.items():
             profile.set_shape(name, one.min, one.opt, one.max)
-        config.add_optimization_profile(profile)
+        if config.add_optimization_profile(profile) < 0:
+            raise _failure(host, log.errors())
     timings = config.create_timing_cache(known or b"")
     if known and timings is None:  # not from this TensorRT after all
         timings = config.create_timing_cache(b"")
