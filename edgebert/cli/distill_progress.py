@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from edgebert.cli.progress import own_stderr
 
 
 class ShownDistillation:
@@ -74,9 +74,7 @@ def distill_progress(*, hidden: bool) -> Iterator[ShownDistillation | None]:
     if hidden:
         yield None
         return
-    sys.stderr.flush()
-    # A copy of the descriptor: libraries that print on import are silenced by redirecting the original.
-    with os.fdopen(os.dup(2), "w") as stream:
+    with own_stderr() as stream:
         shown = ShownDistillation(stream)
         try:
             yield shown

@@ -65,14 +65,20 @@ class HiddenProgress:
 
 
 @contextlib.contextmanager
+def own_stderr() -> Iterator[TextIO]:
+    """A copy of standard error: libraries that print are silenced by redirecting the original."""
+    sys.stderr.flush()
+    with os.fdopen(os.dup(2), "w") as stream:
+        yield stream
+
+
+@contextlib.contextmanager
 def progress(*, hidden: bool) -> Iterator[ShownProgress | HiddenProgress]:
     """A progress display that is cleared when the block is left."""
     if hidden:
         yield HiddenProgress()
         return
-    sys.stderr.flush()
-    # A copy of the descriptor: converters that print are silenced by redirecting the original.
-    with os.fdopen(os.dup(2), "w") as stream:
+    with own_stderr() as stream:
         shown = ShownProgress(stream)
         try:
             yield shown

@@ -83,7 +83,7 @@ def build_plans(
                 tested = self_test(engine, bundle.golden(), artifact.tolerance)
             finally:
                 engine.close()
-        except CudaError:  # such as too little memory at this moment, which says nothing of the plan
+        except (CudaError, PlanError):  # such as too little memory at this moment, which says nothing of the plan
             raise
         except SelfTestError:
             _remove(cache, plan.key)

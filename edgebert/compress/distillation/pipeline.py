@@ -100,7 +100,7 @@ def distill(
         DataError: a file of texts is not usable, or is empty.
         OptionError: a size or a hyper-parameter is not possible.
         OutputError: ``out`` exists, the work folder is another run's, or a disk is full.
-        EdgebertError: the loss became NaN or infinite; the last good checkpoint is kept.
+        TrainingError: accelerate is missing, or the loss became NaN or infinite; the last good checkpoint is kept.
     """
     progress, recipe = progress or Silent(), recipe or Recipe()
     check_output(out)
