@@ -151,9 +151,13 @@ class _Timer(TrainerCallback):  # type: ignore[misc]
     def start(self) -> None:
         before = self._folder.times() if self._folder is not None else []
         self.times = [*before, 0.0]
+        self._note()
         self._began = time.monotonic()
 
     def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:  # noqa: ANN401
         self.times[-1] = time.monotonic() - self._began
+        self._note()
+
+    def _note(self) -> None:
         if self._folder is not None:
             self._folder.note_times(self.times)

@@ -111,12 +111,14 @@ class WorkFolder:
         """The seconds that each run so far has trained, up to its last checkpoint."""
         try:
             return list(json.loads((self.path / _TIMES_NAME).read_text(encoding="utf-8")))
-        except (OSError, ValueError):  # a record of no consequence: a kill may have cut it off
+        except (OSError, ValueError):  # none yet, or somebody's hand in it; of no consequence for the weights
             return []
 
     def note_times(self, times: Sequence[float]) -> None:
-        """Keeps what :meth:`times` gives."""
-        (self.path / _TIMES_NAME).write_text(json.dumps(list(times)), encoding="utf-8")
+        """Keeps what :meth:`times` gives; a kill in the middle leaves what was there before."""
+        new = self.path / f"{_TIMES_NAME}.new"
+        new.write_text(json.dumps(list(times)), encoding="utf-8")
+        new.rename(self.path / _TIMES_NAME)
 
     def remove(self) -> None:
         """Removes the folder: the result is in its place."""
