@@ -14,13 +14,14 @@ from datetime import datetime
 from itertools import pairwise
 
 from edgebert.bundle import limits, schema
+from edgebert.bundle.cascade import read_cascade
 from edgebert.bundle.fields import Field, read_json
-from edgebert.bundle.paths import PATH_RULE, first_collision, path_fault
+from edgebert.bundle.paths import first_collision
+from edgebert.bundle.references import ID, ID_RULE, SHA256, SHA256_RULE, file_ref, keys
 from edgebert.bundle.schema import (
     FORMAT,
     MANIFEST_NAME,
     Artifact,
-    FileRef,
     Headline,
     Manifest,
     Profile,
@@ -35,11 +36,6 @@ from edgebert.bundle.schema import (
 from edgebert.bundle.tensors import check_inputs, check_outputs
 from edgebert.errors import ManifestError
 
-_ANY_TEXT = re.compile(r"(?s:.*)")
-_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_ID_RULE = "1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or digit"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_SHA256_RULE = "64 lower-case hexadecimal digits"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _IDENTIFIER_RULE = "1 to 64 of A-Z, a-z, 0-9 and '_', the first no digit"
 _ISA = re.compile(r"[a-z0-9][a-z0-9._]{0,31}")
@@ -125,15 +121,16 @@ def _places(manifest: Manifest) -> list[str]:
     # The JSON paths of ``manifest.files``, in its order.
     shared = ["tokenizer.file.path", "golden.path", "evidence.path", "report.path"]
     artifacts = enumerate(manifest.artifacts)
-    return shared + [f"artifacts[{a}].files[{f}].path" for a, item in artifacts for f in range(len(item.files))]
-
-
-def _keys(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    bigger = () if manifest.cascade is None else manifest.cascade.files
+    return [
+        *shared,
+        *(f"artifacts[{a}].files[{f}].path" for a, item in artifacts for f in range(len(item.files))),
+        *(f"cascade.files[{f}].path" for f in range(len(bigger))),
+    ]
 
 
 def _manifest(root: Field) -> Manifest:
-    field = root.object(_keys(Manifest))
+    field = root.object(keys(Manifest))
     task = _task(field["task"])
     inputs = tuple(map(_tensor, field["inputs"].array(1, limits.MAX_TENSORS)))
     outputs = tuple(map(_tensor, field["outputs"].array(1, limits.MAX_TENSORS)))
@@ -156,25 +153,17 @@ def _manifest(root: Field) -> Manifest:
         tokenizer=_tokenizer(field["tokenizer"]),
         inputs=inputs,
         outputs=outputs,
-        golden=_file(field["golden"], limits.MAX_GOLDEN_BYTES),
-        evidence=_file(field["evidence"]),
-        report=_file(field["report"]),
+        golden=file_ref(field["golden"], limits.MAX_GOLDEN_BYTES),
+        evidence=file_ref(field["evidence"]),
+        report=file_ref(field["report"]),
         artifacts=artifacts,
         profiles=profiles,
+        cascade=None if field["cascade"].value is None else read_cascade(field["cascade"], task),
     )
 
 
-def _file(place: Field, limit: int = limits.MAX_FILE_BYTES) -> FileRef:
-    field = place.object(_keys(FileRef))
-    path = field["path"].match(_ANY_TEXT, PATH_RULE)
-    fault = path_fault(path)
-    if fault is not None:
-        raise field["path"].fault(fault, PATH_RULE)
-    return FileRef(path, field["size"].integer(0, limit), field["sha256"].match(_SHA256, _SHA256_RULE))
-
-
 def _tensor(place: Field) -> TensorSpec:
-    field = place.object(_keys(TensorSpec))
+    field = place.object(keys(TensorSpec))
     return TensorSpec(
         name=field["name"].match(_IDENTIFIER, _IDENTIFIER_RULE),
         dtype=field["dtype"].choice(schema.DTYPES),
@@ -189,7 +178,7 @@ def _dimension(place: Field) -> int | str:
 
 
 def _task(place: Field) -> Task:
-    field = place.object(_keys(Task))
+    field = place.object(keys(Task))
     name = field["name"].choice(tuple(schema.TASKS))
     wanted = schema.TASKS[name]
     places = field["labels"].array(*((1, limits.MAX_LABELS) if wanted.labels else (0, 0)))
@@ -216,7 +205,7 @@ def _setting(place: Field, kind: type | tuple[str, ...], labels: Sequence[str]) 
 
 
 def _provenance(place: Field) -> Provenance:
-    field = place.object(_keys(Provenance))
+    field = place.object(keys(Provenance))
     created = field["created"].match(_TIME, _TIME_RULE)
     try:
         datetime.fromisoformat(created[:19])
@@ -224,12 +213,12 @@ def _provenance(place: Field) -> Provenance:
         raise field["created"].fault(f"is '{created}' ({error})", _TIME_RULE) from None
     sources = field["files"].entries(1, limits.MAX_ENTRIES)
     tools = field["tools"].entries(0, limits.MAX_ENTRIES)
-    for container, keys in ((field["files"], sources), (field["tools"], tools)):
-        for key in keys:
+    for container, entries in ((field["files"], sources), (field["tools"], tools)):
+        for key in entries:
             Field(key, f"{container.path}[{key!a:.60}]").text(limits.MAX_PATH)
     return Provenance(
         checkpoint=field["checkpoint"].text(limits.MAX_TEXT),
-        files={key: value.match(_SHA256, _SHA256_RULE) for key, value in sources.items()},
+        files={key: value.match(SHA256, SHA256_RULE) for key, value in sources.items()},
         tools={key: value.text(limits.MAX_NAME) for key, value in tools.items()},
         command=tuple(item.argument() for item in field["command"].array(0, limits.MAX_ENTRIES)),
         created=created,
@@ -237,19 +226,19 @@ def _provenance(place: Field) -> Provenance:
 
 
 def _tokenizer(place: Field) -> Tokenizer:
-    field = place.object(_keys(Tokenizer))
+    field = place.object(keys(Tokenizer))
     return Tokenizer(
-        file=_file(field["file"]),
+        file=file_ref(field["file"]),
         max_length=field["max_length"].integer(1, limits.MAX_TOKENS),
         pad_id=field["pad_id"].integer(0, limits.MAX_DIMENSION),
     )
 
 
 def _artifact(place: Field) -> Artifact:
-    field = place.object(_keys(Artifact))
-    artifact_id = field["id"].match(_ID, _ID_RULE)
+    field = place.object(keys(Artifact))
+    artifact_id = field["id"].match(ID, ID_RULE)
     places = field["files"].array(1, limits.MAX_ARTIFACT_FILES)
-    files = tuple(map(_file, places))
+    files = tuple(map(file_ref, places))
     folder = f"artifacts/{artifact_id}/"
     for at, file in zip(places, files, strict=True):
         if not file.path.startswith(folder):
@@ -271,7 +260,7 @@ def _artifact(place: Field) -> Artifact:
 
 
 def _shapes(place: Field) -> Shapes:
-    field = place.object(_keys(Shapes))
+    field = place.object(keys(Shapes))
     policy = field["policy"].choice(("dynamic", "buckets"))
     longest = field["max_length"].integer(1, limits.MAX_TOKENS)
     items = field["buckets"].array(0, limits.MAX_BUCKETS)
@@ -294,7 +283,7 @@ def _architectures(place: Field) -> tuple[str, ...]:
 
 
 def _requires(place: Field) -> Requires:
-    field = place.object(_keys(Requires))
+    field = place.object(keys(Requires))
     isa = _features(field["isa"])
     runtimes = field["runtimes"].entries(1, limits.MAX_ENTRIES)
     for key in runtimes:
@@ -308,7 +297,7 @@ def _requires(place: Field) -> Requires:
 
 
 def _headline(place: Field) -> Headline:
-    field = place.object(_keys(Headline))
+    field = place.object(keys(Headline))
     metric, value, reference = (field[key] for key in ("metric", "value", "reference"))
     given = [item.value is not None for item in (metric, value, reference)]
     if any(given) and not all(given):
@@ -324,9 +313,9 @@ def _headline(place: Field) -> Headline:
 
 
 def _profile(place: Field, ids: frozenset[str]) -> Profile:
-    field = place.object(_keys(Profile))
+    field = place.object(keys(Profile))
     items = field["order"].array(0, limits.MAX_ARTIFACTS)
-    order = tuple(item.match(_ID, _ID_RULE) for item in items)
+    order = tuple(item.match(ID, ID_RULE) for item in items)
     for item in items:
         if item.value not in ids:
             raise item.fault(f"names the unknown artifact '{item.value}'", "ids of artifacts of this bundle")
@@ -344,7 +333,7 @@ def _profile(place: Field, ids: frozenset[str]) -> Profile:
 
 
 def _accelerator(place: Field) -> str | None:
-    return None if place.value is None else place.match(_ID, f"null, or {_ID_RULE}")
+    return None if place.value is None else place.match(ID, f"null, or {ID_RULE}")
 
 
 def _features(place: Field) -> tuple[str, ...]:

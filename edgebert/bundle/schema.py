@@ -13,6 +13,8 @@ FORMAT = "edgebert/1"
 MANIFEST_NAME = "manifest.json"
 
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
+CASCADED = "single_label_classification"
+"""The problem type of which a bundle may be a cascade: an answer has one confidence."""
 POOLINGS = ("mean", "cls")
 Setting = str | int | bool
 """A value that a task needs beside the labels."""
@@ -213,6 +215,43 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class CascadeHeadline:
+    """The evidence of a cascade in short: its worst pair of artifacts, on texts that its rule was not fitted on.
+
+    ``value`` is the cascade's metric, ``reference`` that of the bigger bundle alone, ``escalated`` the share of the
+    ``texts`` that went there, in [0, 1].
+    """
+
+    texts: int
+    metric: str
+    value: float
+    reference: float
+    escalated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """A bigger bundle inside this one, and which answers come from it.
+
+    An answer whose confidence is below ``threshold`` comes from the bigger bundle, which may be a cascade as well. The
+    confidence is the largest probability of ``softmax(logits / temperature)``.
+
+    Attributes:
+        bundle: folder of the bigger bundle, POSIX, relative to this one.
+        files: every file of it, its ``manifest.json`` too.
+        temperature: above 0.
+        threshold: from 0 (it is never asked) to 1 (it is asked unless the confidence rounds to 1).
+        evidence: what it was measured to do.
+    """
+
+    bundle: str
+    files: tuple[FileRef, ...]
+    temperature: float
+    threshold: float
+    evidence: CascadeHeadline
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The whole of ``manifest.json``."""
 
@@ -228,12 +267,14 @@ class Manifest:
     report: FileRef
     artifacts: tuple[Artifact, ...]
     profiles: tuple[Profile, ...]
+    cascade: Cascade | None = None
 
     @property
     def files(self) -> tuple[FileRef, ...]:
         """Every file of the bundle but ``manifest.json`` itself, in manifest order."""
         shared = (self.tokenizer.file, self.golden, self.evidence, self.report)
-        return (*shared, *(file for artifact in self.artifacts for file in artifact.files))
+        own = (*shared, *(file for artifact in self.artifacts for file in artifact.files))
+        return own if self.cascade is None else (*own, *self.cascade.files)
 
     def artifact(self, artifact_id: str) -> Artifact:
         """The artifact with this id. Raises ``KeyError`` when there is none."""

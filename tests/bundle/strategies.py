@@ -13,6 +13,8 @@ from hypothesis.extra import numpy as hnp
 from edgebert.bundle import (
     FORMAT,
     Artifact,
+    Cascade,
+    CascadeHeadline,
     FileRef,
     Golden,
     Headline,
@@ -25,7 +27,7 @@ from edgebert.bundle import (
     TensorSpec,
     Tokenizer,
 )
-from edgebert.bundle.schema import ARCHITECTURES, BACKENDS, DTYPES, PRECISIONS, TASKS
+from edgebert.bundle.schema import ARCHITECTURES, BACKENDS, CASCADED, DTYPES, PRECISIONS, TASKS
 
 _HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
 _TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20)
@@ -124,6 +126,21 @@ def _tensors(draw: st.DrawFn, task: Task) -> tuple[tuple[TensorSpec, ...], tuple
 
 
 @st.composite
+def _cascades(draw: st.DrawFn) -> Cascade:
+    folder = draw(st.sampled_from(["bigger", "big.edgebert", "0"]))
+    names = ["manifest.json", *sorted(draw(st.sets(st.text(string.ascii_lowercase, min_size=1, max_size=8))))]
+    share = st.floats(0, 1)
+    evidence = CascadeHeadline(draw(st.integers(1, 10**6)), draw(_TEXT), draw(_FINITE), draw(_FINITE), draw(share))
+    return Cascade(
+        bundle=folder,
+        files=tuple(draw(_ref(f"{folder}/{name}")) for name in names),
+        temperature=draw(st.floats(0, 1e300, exclude_min=True)),
+        threshold=draw(share),
+        evidence=evidence,
+    )
+
+
+@st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
     """Any valid manifest."""
     ids = draw(st.lists(_ID, min_size=1, max_size=3, unique=True))
@@ -161,6 +178,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         report=draw(_ref("evidence.html")),
         artifacts=tuple(draw(_artifacts(artifact_id)) for artifact_id in ids),
         profiles=tuple(profiles),
+        cascade=draw(st.none() | _cascades()) if task.problem_type == CASCADED else None,
     )
 
 
