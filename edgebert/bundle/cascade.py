@@ -35,7 +35,9 @@ def read_cascade(place: Field, task: Task) -> Cascade:
         files=files,
         temperature=temperature,
         threshold=field["threshold"].number(0.0, 1.0, "a number from 0 to 1"),
-        evidence=_headline(field["evidence"]),
+        headline=_headline(field["headline"]),
+        evidence=file_ref(field["evidence"]),
+        report=file_ref(field["report"]),
     )
 
 

@@ -121,10 +121,12 @@ def _places(manifest: Manifest) -> list[str]:
     # The JSON paths of ``manifest.files``, in its order.
     shared = ["tokenizer.file.path", "golden.path", "evidence.path", "report.path"]
     artifacts = enumerate(manifest.artifacts)
-    bigger = () if manifest.cascade is None else manifest.cascade.files
+    cascade = manifest.cascade
+    bigger = () if cascade is None else cascade.files
     return [
         *shared,
         *(f"artifacts[{a}].files[{f}].path" for a, item in artifacts for f in range(len(item.files))),
+        *([] if cascade is None else ["cascade.evidence.path", "cascade.report.path"]),
         *(f"cascade.files[{f}].path" for f in range(len(bigger))),
     ]
 

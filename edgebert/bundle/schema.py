@@ -241,14 +241,18 @@ class Cascade:
         files: every file of it, its ``manifest.json`` too.
         temperature: above 0.
         threshold: from 0 (it is never asked) to 1 (it is asked unless the confidence rounds to 1).
-        evidence: what it was measured to do.
+        headline: what it was measured to do, in short.
+        evidence: the same in full, JSON.
+        report: the same for people, HTML.
     """
 
     bundle: str
     files: tuple[FileRef, ...]
     temperature: float
     threshold: float
-    evidence: CascadeHeadline
+    headline: CascadeHeadline
+    evidence: FileRef
+    report: FileRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +278,8 @@ class Manifest:
         """Every file of the bundle but ``manifest.json`` itself, in manifest order."""
         shared = (self.tokenizer.file, self.golden, self.evidence, self.report)
         own = (*shared, *(file for artifact in self.artifacts for file in artifact.files))
-        return own if self.cascade is None else (*own, *self.cascade.files)
+        cascade = self.cascade
+        return own if cascade is None else (*own, cascade.evidence, cascade.report, *cascade.files)
 
     def artifact(self, artifact_id: str) -> Artifact:
         """The artifact with this id. Raises ``KeyError`` when there is none."""

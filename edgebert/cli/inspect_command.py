@@ -60,6 +60,14 @@ def _show_manifest(bundle: Path, *, as_json: bool) -> None:
         click.echo("settings: " + ", ".join(f"{name} {json.dumps(value)}" for name, value in task.settings.items()))
     click.echo(f"from {manifest.provenance.checkpoint}, {manifest.provenance.created}, digest {opened.digest[:12]}")
     click.echo(f"inputs up to {manifest.tokenizer.max_length} tokens")
+    cascade = manifest.cascade
+    if cascade is not None:
+        measured = cascade.headline
+        click.echo(
+            f"cascade: an answer of confidence below {cascade.threshold:.4g} comes from {bundle / cascade.bundle}; "
+            f"{measured.metric} {measured.value:.4f}, of that one alone {measured.reference:.4f}, with "
+            f"{measured.escalated:.1%} of {measured.texts:,} texts escalated"
+        )
     click.echo(f"graph: {_tensors(manifest.inputs)} -> {_tensors(manifest.outputs)}\n")
     rows = []
     for artifact in manifest.artifacts:

@@ -107,6 +107,10 @@ def command(
             return
         for result in results:
             click.echo(json.dumps(result, ensure_ascii=False) if form == "jsonl" else text_line(result))
+        bigger = model.explain().bigger
+        if explain and bigger is not None:
+            counts = bigger.escalations
+            click.echo(f"escalated: {counts.escalated:,} of {counts.answered:,} ({counts.share:.1%})", err=True)
 
 
 def _answers(model: Model, source: inputs.Source, batch_size: int, given: dict[str, Any]) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edgebert.bundle import Bundle, open_bundle
 from edgebert.devices import describe_machine, find_runtimes
 from edgebert.errors import BackendError, PlanError, SelectionError, SelfTestError
+from edgebert.runtime.bigger import stages
 from edgebert.runtime.engines import NEEDS_PLAN, build_engine
 from edgebert.runtime.explanation import cannot_run
 from edgebert.runtime.nvidia import CudaError
@@ -25,7 +26,7 @@ class ReadyPlan:
     """An artifact that is built on this device, and answers as the checkpoint does.
 
     Attributes:
-        artifact: its id.
+        artifact: its id; in a bigger bundle of a cascade it begins with the bundle's folder.
         plan: what was built, or was there.
         folder: where the plan is kept.
         self_test: every golden input at every length.
@@ -53,7 +54,7 @@ def build_plans(
 
     Args:
         path: the bundle's directory.
-        artifacts: ids of those to build; empty for the best one that this machine can run.
+        artifacts: ids of those to build; empty for the best one that this machine can run, of each bundle of a cascade.
         force: build a plan also when it is there.
         prune: remove the plans of the same artifact that this device cannot use any more.
         progress: is told how far a build is; not by TensorRT 8.6.
@@ -70,8 +71,7 @@ def build_plans(
         CudaError: CUDA fails, as for too little memory; the plan is kept.
         OutputError: the plan cannot be stored.
     """
-    bundle = open_bundle(path)
-    for candidate in _choose(bundle, artifacts):
+    for folder, bundle, candidate in _choose(list(stages(open_bundle(path))), artifacts):
         artifact = candidate.artifact
         assert candidate.runtime is not None
         plan = build_plan(bundle, artifact, candidate.runtime, force=force, progress=progress)
@@ -94,33 +94,47 @@ def build_plans(
         others = cache.others(plan.key)
         removed = tuple(_prune(cache, others)) if prune else ()
         unused = tuple(refusal for refusal in others if refusal not in removed)
-        yield ReadyPlan(artifact.id, plan, str(cache.folder), tested, unused, removed)
+        yield ReadyPlan(folder + artifact.id, plan, str(cache.folder), tested, unused, removed)
 
 
-def _choose(bundle: Bundle, artifacts: Sequence[str]) -> list[Candidate]:
-    manifest = bundle.manifest
-    built = [artifact.id for artifact in manifest.artifacts if artifact.backend in NEEDS_PLAN]
-    if not built:
+def _choose(bundles: Sequence[tuple[str, Bundle]], artifacts: Sequence[str]) -> list[tuple[str, Bundle, Candidate]]:
+    """What to build, with the folder and the bundle that it is in. All of it can be built, as far as is known."""
+    name = bundles[0][1].manifest.name
+    built = {
+        folder: [artifact.id for artifact in bundle.manifest.artifacts if artifact.backend in NEEDS_PLAN]
+        for folder, bundle in bundles
+    }
+    known = list(dict.fromkeys(artifact for ids in built.values() for artifact in ids))
+    if not known:
         raise SelectionError(
-            f"{manifest.name} has no artifact that is built on a device.",
+            f"{name} has no artifact that is built on a device.",
             hint="Convert with a target that has TensorRT artifacts, such as jetson-orin.",
         )
     for artifact in artifacts:
-        if artifact not in built:
+        if artifact not in known:
             raise SelectionError(
-                f"{manifest.name} has no artifact {artifact!r} that is built on a device.",
-                hint=f"It has: {', '.join(built)}.",
+                f"{name} has no artifact {artifact!r} that is built on a device.", hint=f"It has: {', '.join(known)}."
             )
-    ranked = [one for one in rank(manifest, describe_machine(), find_runtimes()) if one.artifact.id in built]
-    wanted = [one for one in ranked if one.artifact.id in artifacts] if artifacts else ranked
-    able = [one for one in wanted if one.runtime is not None]
-    unable = [one for one in wanted if one.runtime is None]
-    if (artifacts and unable) or not able:
+    chosen = []
+    for folder, bundle in bundles:
+        wanted = [artifact for artifact in built[folder] if not artifacts or artifact in artifacts]
+        if wanted:
+            chosen += [(folder, bundle, one) for one in _able(bundle, wanted, every=bool(artifacts))]
+    return chosen
+
+
+def _able(bundle: Bundle, wanted: Sequence[str], *, every: bool) -> list[Candidate]:
+    """Those of the artifacts that this machine can build: every one, or the best."""
+    manifest = bundle.manifest
+    ranked = [one for one in rank(manifest, describe_machine(), find_runtimes()) if one.artifact.id in wanted]
+    able = [one for one in ranked if one.runtime is not None]
+    unable = [one for one in ranked if one.runtime is None]
+    if (every and unable) or not able:
         reasons = "".join(f"\n  {one.artifact.id}: {cannot_run(one).reason}" for one in unable)
         raise SelectionError(
             f"This machine cannot build a plan of {manifest.name}:{reasons}\n", hint="`edgebert doctor` tells more."
         )
-    return able if artifacts else able[:1]
+    return able if every else able[:1]
 
 
 def _remove(cache: PlanCache, key: PlanKey) -> None:

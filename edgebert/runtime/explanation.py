@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgebert.bundle import Cascade
+from edgebert.runtime.cascade import Escalations
 from edgebert.runtime.engines.base import EngineFacts
 from edgebert.runtime.selection import Candidate
 from edgebert.runtime.selftest import SelfTestResult
@@ -30,6 +32,32 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class StageExplanation:
+    """The bigger model of a cascade. ``str()`` gives a text for people.
+
+    Attributes:
+        rule: when it is asked, and what that was measured to give.
+        escalations: how many inputs of the model in front so far, and how many of them came here.
+        explanation: why it runs the way it does.
+    """
+
+    rule: Cascade
+    escalations: Escalations
+    explanation: Explanation
+
+    def __str__(self) -> str:
+        rule, counts, evidence = self.rule, self.escalations, self.rule.headline
+        so_far = f"{counts.escalated:,} of {counts.answered:,} ({counts.share:.1%})" if counts.answered else "none"
+        return (
+            f"cascade: an answer of confidence below {rule.threshold:.4g} (temperature {rule.temperature:.3g}) comes "
+            f"from the bigger model\n"
+            f"escalated so far: {so_far}; of {evidence.texts:,} held-out texts {evidence.escalated:.1%}, with "
+            f"{evidence.metric} {evidence.value:.4f} (the bigger model alone {evidence.reference:.4f})\n"
+            f"{self.explanation}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a model runs the way it does. ``str()`` gives a text for people.
 
@@ -41,6 +69,7 @@ class Explanation:
         self_test: the self-test that it passed at load.
         tokenizer: what makes the tokens: ``tokenizers`` and its version, or Python alone and why.
         verdicts: every artifact that was considered, best first.
+        bigger: of a cascade, the model that answers where this one is not sure; else ``None``.
     """
 
     bundle: str
@@ -50,6 +79,7 @@ class Explanation:
     self_test: SelfTestResult
     tokenizer: str
     verdicts: tuple[Verdict, ...]
+    bigger: StageExplanation | None = None
 
     def __str__(self) -> str:
         facts = self.facts
@@ -68,6 +98,8 @@ class Explanation:
         for verdict in self.verdicts:
             reason = f": {verdict.reason}" if verdict.reason else ""
             lines.append(f"  {verdict.artifact:<{width}}  {verdict.status}{reason}")
+        if self.bigger is not None:
+            lines.append(str(self.bigger))
         return "\n".join(lines)
 
 

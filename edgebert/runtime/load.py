@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import dataclass
 
 from edgebert.bundle import Bundle, Golden, open_bundle
 from edgebert.bundle.schema import Artifact
@@ -18,6 +19,7 @@ from edgebert.errors import (
     SelectionError,
     SlowBackendWarning,
 )
+from edgebert.runtime.bigger import open_bigger
 from edgebert.runtime.engines import NEEDS_PLAN, build_engine
 from edgebert.runtime.explanation import CHOSEN, FAILED, NO_PLAN, NOT_NEEDED, Explanation, Verdict, cannot_run
 from edgebert.runtime.guard import GuardedEngine
@@ -46,6 +48,9 @@ def load(
     fast kernels answers rightly and is chosen, with a :class:`~edgebert.errors.SlowBackendWarning`. A TensorRT artifact
     of which this device has built no plan yet is passed over with a warning that says how to build it.
 
+    Of a cascade, the bigger bundle inside is loaded as well, with the same arguments: ``artifact="onnx-int8"`` runs
+    that artifact of both.
+
     Args:
         path: the bundle's directory.
         artifact: run this artifact and no other.
@@ -64,10 +69,29 @@ def load(
     """
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise InputError(f"threads={threads!r} is not allowed.", hint="Use a whole number of at least 1, or None.")
-    bundle = open_bundle(path)
-    manifest = bundle.manifest
+    wanted = _Wanted(artifact, backend, precision, threads, strict, build)
+    return _load(open_bundle(path), wanted, stacklevel=3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The arguments of :func:`load`."""
+
+    artifact: str | None
+    backend: str | None
+    precision: str | None
+    threads: int | None
+    strict: bool
+    build: bool
+
+
+def _load(bundle: Bundle, wanted: _Wanted, *, stacklevel: int) -> Model:
+    """The model of a bundle; ``stacklevel`` is that of warnings, which are about the caller of :func:`load`."""
+    manifest, build = bundle.manifest, wanted.build
     machine = describe_machine()
-    candidates = rank(manifest, machine, find_runtimes(), artifact=artifact, backend=backend, precision=precision)
+    candidates = rank(
+        manifest, machine, find_runtimes(), artifact=wanted.artifact, backend=wanted.backend, precision=wanted.precision
+    )
     task = open_task(manifest.task)
     tokenizer_json = bundle.read(manifest.tokenizer.file)
     golden = bundle.golden()
@@ -77,15 +101,15 @@ def load(
             verdicts.append(cannot_run(candidate))
             continue
         try:
-            engine = _open(candidate, bundle, golden, _threads(candidate, machine, threads), build=build)
+            engine = _open(candidate, bundle, golden, _threads(candidate, machine, wanted.threads), build=build)
         except (PlanError, OutputError) as error:  # there is none, or it cannot be built, or not be kept
-            if strict:
+            if wanted.strict:
                 raise
             verdicts.append(Verdict(candidate.artifact.id, NO_PLAN, error.message))
             build = False  # it takes minutes, and what was missing for one is missing for the others
             continue
         except (BackendError, IntegrityError) as error:
-            if strict:
+            if wanted.strict:
                 raise
             verdicts.append(Verdict(candidate.artifact.id, FAILED, error.message))
             continue
@@ -99,11 +123,12 @@ def load(
             tokenizer = TextTokenizer(tokenizer_json, max_length=max_length, pad_id=manifest.tokenizer.pad_id)
             for names, reason in _passed_over(verdicts, candidate.artifact):
                 message = f"Artifact {names} of {manifest.name} is passed over: {reason}"
-                warnings.warn(message, BackendFallbackWarning, stacklevel=2)
+                warnings.warn(message, BackendFallbackWarning, stacklevel=stacklevel)
             if engine.facts.slowdown:
                 message = f"Artifact {candidate.artifact.id} of {manifest.name} is slow here: {engine.facts.slowdown}."
                 message += " `edgebert doctor` and `edgebert inspect --ops` tell more."
-                warnings.warn(message, SlowBackendWarning, stacklevel=2)
+                warnings.warn(message, SlowBackendWarning, stacklevel=stacklevel)
+            bigger = _load_bigger(bundle, wanted, stacklevel=stacklevel + 2)
         except BaseException:
             engine.close()
             raise
@@ -116,8 +141,21 @@ def load(
             tokenizer=tokenizer.runs_in,
             verdicts=tuple(verdicts),
         )
-        return Model(engine=engine, tokenizer=tokenizer, task=task, manifest=manifest, explanation=explanation)
+        return Model(
+            engine=engine, tokenizer=tokenizer, task=task, manifest=manifest, explanation=explanation, bigger=bigger
+        )
     raise _nothing_works(manifest.name, candidates, verdicts)
+
+
+def _load_bigger(bundle: Bundle, wanted: _Wanted, *, stacklevel: int) -> Model | None:
+    cascade = bundle.manifest.cascade
+    if cascade is None:
+        return None
+    try:
+        return _load(open_bigger(bundle, cascade), wanted, stacklevel=stacklevel)
+    except SelectionError as error:
+        whose = f"The bigger model of the cascade {bundle.manifest.name}"
+        raise SelectionError(f"{whose}: {error.message}", hint=error.hint) from error
 
 
 def _open(candidate: Candidate, bundle: Bundle, golden: Golden, threads: int, *, build: bool) -> GuardedEngine:

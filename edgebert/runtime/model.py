@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -13,9 +14,11 @@ from edgebert.bundle.schema import Manifest
 from edgebert.errors import InputError
 from edgebert.runtime.batching import run_windows
 from edgebert.runtime.calls import gather_call
+from edgebert.runtime.cascade import Tally, doubts
 from edgebert.runtime.engines.base import plain_inputs
-from edgebert.runtime.explanation import Explanation
+from edgebert.runtime.explanation import Explanation, StageExplanation
 from edgebert.runtime.guard import GuardedEngine
+from edgebert.runtime.stream import Stream
 from edgebert.runtime.tasks import Outputs, Prepared, Result, TaskHandler
 from edgebert.runtime.tokenization import TextTokenizer, Truncation
 
@@ -23,8 +26,19 @@ _STREAM_BATCHES = 16
 """How many batches of input are gathered, so that texts of similar length can run together."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One input: where it stands among several (empty for one alone), as given, and ready to run."""
+
+    place: str
+    item: object
+    prepared: Prepared
+
+
 class Model:
     """A bundle's model, running on this machine. :func:`edgebert.load` makes one.
+
+    A cascade is a model with a bigger one behind it, which answers where this one is not sure.
 
     Safe to call from many threads. A context manager: leaving it closes the model.
 
@@ -40,12 +54,15 @@ class Model:
         task: TaskHandler[Any],
         manifest: Manifest,
         explanation: Explanation,
+        bigger: Model | None = None,
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
         self._task = task
         self._manifest = manifest
         self._explanation = explanation
+        self._bigger = bigger
+        self._tally = Tally()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -88,17 +105,17 @@ class Model:
         inputs, options = gather_call(self._task, arguments, options)
         parsed = self._task.parse_options(**options)
         if isinstance(inputs, list):
-            prepared = [self._prepare(item, index, parsed) for index, item in enumerate(inputs)]
-            return self._answer(prepared, batch_size, parsed)
+            asked = [self._ask(item, f"inputs[{index}]", parsed) for index, item in enumerate(inputs)]
+            return self._answer(asked, batch_size, parsed)[0]
         if not isinstance(inputs, (str, tuple, Mapping)) and isinstance(inputs, Iterable):
             raise InputError(
                 f"inputs is an object of type {type(inputs).__name__}.",
                 hint="Give one input or a list; for any other iterable use model.stream(...).",
             )
-        [result] = self._answer([self._task.prepare(self._tokenizer, inputs, parsed)], 1, parsed)
+        [result] = self._answer([self._ask(inputs, "", parsed)], 1, parsed)[0]
         return self._task.wrap_single(inputs, result, parsed)
 
-    def stream(self, inputs: Iterable[object], *, batch_size: int = 8, **options: object) -> Iterator[Result]:
+    def stream(self, inputs: Iterable[object], *, batch_size: int = 8, **options: object) -> Stream:
         """Answer any number of inputs in constant memory.
 
         Inputs are read as they are needed, :data:`_STREAM_BATCHES` batches ahead. Results come in the order of the
@@ -109,6 +126,9 @@ class Model:
             inputs: inputs of the task; a generator, an open file, a list.
             batch_size: how many inputs run together at most.
             **options: as for calling the model.
+
+        Returns:
+            An iterator of results; its ``escalations`` tell how many of them the bigger model of a cascade gave.
 
         Raises:
             InputError: at once for an option, while iterating for an input; the message names it.
@@ -121,7 +141,8 @@ class Model:
                 f"stream takes an iterable of inputs, not an object of type {type(inputs).__name__}.",
                 hint="For one input, call the model itself.",
             )
-        return self._stream(inputs, batch_size, parsed)
+        tally = Tally()
+        return Stream(self._stream(inputs, batch_size, parsed, tally), tally)
 
     def embed(
         self,
@@ -164,7 +185,7 @@ class Model:
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
         [dim] = (spec.shape[-1] for spec in self._manifest.outputs if spec.name == "sentence_embedding")
         options = self._task.parse_options(truncation=truncation)
-        prepared = [self._prepare(text, index, options) for index, text in enumerate(texts)]
+        prepared = [self._ask(text, f"inputs[{index}]", options).prepared for index, text in enumerate(texts)]
         answers = self._run(prepared, batch_size)
         vectors = [self._task.vector(item, outputs) for item, outputs in zip(prepared, answers, strict=True)]
         quantized = quantize_vectors(np.array(vectors, np.float32).reshape(-1, int(dim)), precision)
@@ -175,8 +196,14 @@ class Model:
         return self._task.example(text), self._task.example_options
 
     def explain(self) -> Explanation:
-        """What was chosen, what was passed over, and why. ``print`` it, or read its fields."""
-        return self._explanation
+        """What was chosen, what was passed over, and why. ``print`` it, or read its fields.
+
+        Of a cascade also the bigger model, and how many of the inputs so far went there.
+        """
+        rule = self._manifest.cascade
+        if self._bigger is None or rule is None:
+            return self._explanation
+        return replace(self._explanation, bigger=StageExplanation(rule, self._tally.counts, self._bigger.explain()))
 
     def warmup(self) -> None:
         """Run every shape once, so that the first real input is not slower than the next.
@@ -189,10 +216,14 @@ class Model:
         """
         for length in self._engine.shapes.buckets or (self.max_length,):
             self._engine.run(plain_inputs(self._manifest.task.format, length))
+        if self._bigger is not None:
+            self._bigger.warmup()
 
     def close(self) -> None:
         """Free the backend, after the calls in progress. May be called again; using the model then is an error."""
         self._engine.close()
+        if self._bigger is not None:
+            self._bigger.close()
 
     def __enter__(self) -> Model:
         return self
@@ -205,41 +236,75 @@ class Model:
     def __repr__(self) -> str:
         return f"<edgebert.Model {self._manifest.name}: {self.task}, {self.artifact}>"
 
-    def _stream(self, inputs: Iterable[object], batch_size: int, options: object) -> Iterator[Result]:
+    def _stream(
+        self, inputs: Iterable[object], batch_size: int, options: object, tally: Tally
+    ) -> Generator[Result, None, None]:
         source = enumerate(inputs)
         failure: BaseException | None = None
         exhausted = False
         while not exhausted and failure is None:
-            chunk: list[Prepared] = []
+            chunk: list[_Asked] = []
             windows = 0
             # Counted in windows, not in inputs: one very long text is as much work as many short ones.
             while windows < _STREAM_BATCHES * batch_size:
                 try:
                     index, item = next(source)
-                    chunk.append(self._prepare(item, index, options))
+                    chunk.append(self._ask(item, f"inputs[{index}]", options))
                 except StopIteration:
                     exhausted = True
                     break
                 except Exception as error:  # whatever the caller's iterable raises; raised again below
                     failure = error
                     break
-                windows += len(chunk[-1].windows)
-            yield from self._answer(chunk, batch_size, options)
+                windows += len(chunk[-1].prepared.windows)
+            results, escalated = self._answer(chunk, batch_size, options)
+            tally.add(len(results), escalated)
+            yield from results
         if failure is not None:
             raise failure
 
-    def _prepare(self, item: object, index: int, options: object) -> Prepared:
+    def _ask(self, item: object, place: str, options: object) -> _Asked:
         try:
-            return self._task.prepare(self._tokenizer, item, options)
+            return _Asked(place, item, self._task.prepare(self._tokenizer, item, options))
         except InputError as error:
-            raise error.at(f"inputs[{index}]") from None
+            raise (error.at(place) if place else error) from None
 
-    def _answer(self, prepared: list[Prepared], batch_size: int, options: object) -> list[Result]:
-        results = []
-        for part in _parts(prepared, _STREAM_BATCHES * batch_size):
-            for item, outputs in zip(part, self._run(part, batch_size), strict=True):
-                results.append(self._task.finish(item, outputs, options))
-        return results
+    def _answer(self, asked: Sequence[_Asked], batch_size: int, options: object) -> tuple[list[Result], int]:
+        """The results, and how many of them the bigger model gave."""
+        results: list[Result] = []
+        escalated = 0
+        for part in _parts(asked, _STREAM_BATCHES * batch_size):
+            answers, count = self._answer_part(part, batch_size, options)
+            results += answers
+            escalated += count
+        self._tally.add(len(results), escalated)
+        return results, escalated
+
+    def _answer_part(self, asked: Sequence[_Asked], batch_size: int, options: object) -> tuple[list[Result], int]:
+        """As :meth:`_answer`, with all outputs in memory together; a method, so that they go before the next part."""
+        outputs = self._run([one.prepared for one in asked], batch_size)
+        unsure = self._unsure(asked, outputs)
+        given = dict(zip(unsure, self._escalate([asked[i] for i in unsure], batch_size, options), strict=True))
+        results = [
+            given[i] if i in given else self._task.finish(one.prepared, own, options)
+            for i, (one, own) in enumerate(zip(asked, outputs, strict=True))
+        ]
+        return results, len(unsure)
+
+    def _unsure(self, asked: Sequence[_Asked], outputs: Sequence[list[Outputs]]) -> list[int]:
+        """Which of the inputs are for the bigger model, in order."""
+        rule = self._manifest.cascade
+        if rule is None:
+            return []
+        answers = enumerate(zip(asked, outputs, strict=True))
+        return [i for i, (one, own) in answers if doubts(rule, self._task.rows(one.prepared, own))]
+
+    def _escalate(self, asked: Sequence[_Asked], batch_size: int, options: object) -> list[Result]:
+        if not asked:
+            return []
+        assert self._bigger is not None  # edgebert.load opens it with the manifest's cascade
+        again = [self._bigger._ask(one.item, one.place, options) for one in asked]
+        return self._bigger._answer(again, batch_size, options)[0]
 
     def _run(self, prepared: list[Prepared], batch_size: int) -> list[list[Outputs]]:
         """The outputs of each input's windows."""
@@ -248,16 +313,16 @@ class Model:
         return [[next(outputs) for _ in item.windows] for item in prepared]
 
 
-def _parts(prepared: Sequence[Prepared], most: int) -> Iterator[list[Prepared]]:
+def _parts(asked: Sequence[_Asked], most: int) -> Iterator[list[_Asked]]:
     """Inputs in order, cut where they have ``most`` windows or more: their outputs are in memory together.
 
     Those of a mask are 120 kB.
     """
-    part: list[Prepared] = []
+    part: list[_Asked] = []
     windows = 0
-    for item in prepared:
-        part.append(item)
-        windows += len(item.windows)
+    for one in asked:
+        part.append(one)
+        windows += len(one.prepared.windows)
         if windows >= most:
             yield part
             part, windows = [], 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from edgebert.bundle import open_bundle
+from edgebert.bundle import Bundle, open_bundle
 from edgebert.devices import describe_machine, find_runtimes
 from edgebert.errors import BackendError, PlanError
+from edgebert.runtime.bigger import stages
 from edgebert.runtime.engines import build_engine
 from edgebert.runtime.explanation import CANNOT_RUN, FAILED, NO_PLAN, cannot_run
 from edgebert.runtime.selection import rank
@@ -44,13 +45,20 @@ def verify(path: str | os.PathLike[str], *, threads: int | None = None) -> Itera
         threads: compute threads; ``None`` for one per physical core.
 
     Yields:
-        One result per artifact, best first for this machine, as soon as it is known.
+        One result per artifact, best first for this machine, as soon as it is known; of a cascade then those of the
+        bigger bundle, whose ids begin with its folder.
 
     Raises:
         BundleError: at the first step: the bundle cannot be read, or a file is missing, altered or foreign.
     """
     bundle = open_bundle(path)
     bundle.verify_all()
+    for folder, stage in stages(bundle):
+        for result in _verify(stage, threads):
+            yield replace(result, artifact=folder + result.artifact)
+
+
+def _verify(bundle: Bundle, threads: int | None) -> Iterator[Verification]:
     golden = bundle.golden()
     machine = describe_machine()
     for candidate in rank(bundle.manifest, machine, find_runtimes()):

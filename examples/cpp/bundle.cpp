@@ -94,6 +94,8 @@ Bundle::Bundle(const fs::path& root) : root_(root) {
         const auto name = task.at("name").get<std::string>();
         if (name != "text-classification")
             throw Error("The bundle's task is " + name + "; this program does text-classification alone.");
+        if (!manifest_.at("cascade").is_null())
+            throw Error("The bundle is a cascade of two models; this program runs one. Give it the bundle inside.");
         labels = task.at("labels").get<std::vector<std::string>>();
         if (labels.empty()) throw Error("manifest.json: there are no labels.");
         problem_type = task.at("problem_type").get<std::string>();

@@ -130,13 +130,15 @@ def _cascades(draw: st.DrawFn) -> Cascade:
     folder = draw(st.sampled_from(["bigger", "big.edgebert", "0"]))
     names = ["manifest.json", *sorted(draw(st.sets(st.text(string.ascii_lowercase, min_size=1, max_size=8))))]
     share = st.floats(0, 1)
-    evidence = CascadeHeadline(draw(st.integers(1, 10**6)), draw(_TEXT), draw(_FINITE), draw(_FINITE), draw(share))
+    headline = CascadeHeadline(draw(st.integers(1, 10**6)), draw(_TEXT), draw(_FINITE), draw(_FINITE), draw(share))
     return Cascade(
         bundle=folder,
         files=tuple(draw(_ref(f"{folder}/{name}")) for name in names),
         temperature=draw(st.floats(0, 1e300, exclude_min=True)),
         threshold=draw(share),
-        evidence=evidence,
+        headline=headline,
+        evidence=draw(_ref("cascade.json")),
+        report=draw(_ref("cascade.html")),
     )
 
 

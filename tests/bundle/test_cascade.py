@@ -21,14 +21,15 @@ from edgebert.bundle import (
 from edgebert.errors import IntegrityError, ManifestError
 from tests.bundle import samples
 
-EVIDENCE = CascadeHeadline(436, "accuracy", 0.89, 0.891, 0.2)
+HEADLINE = CascadeHeadline(436, "accuracy", 0.89, 0.891, 0.2)
 
 
 NAMED = FileRef("bigger/manifest.json", 7, "0" * 64)
 
 
 def cascade(*files: FileRef) -> Cascade:
-    return Cascade("bigger", files or (NAMED,), temperature=1.5, threshold=0.9, evidence=EVIDENCE)
+    evidence, report = samples.file_ref("cascade.json", b"{}"), samples.file_ref("cascade.html", b"<p>")
+    return Cascade("bigger", files or (NAMED,), 1.5, 0.9, HEADLINE, evidence, report)
 
 
 def named(path: str) -> dict[str, Any]:
@@ -46,6 +47,8 @@ def bundle(tmp_path: Path) -> Path:
     with BundleWriter(tmp_path / "cascade.edgebert") as writer:
         for path, data in samples.contents().items():
             writer.write(path, data)
+        writer.write("cascade.json", b"{}")
+        writer.write("cascade.html", b"<p>")
         files = tuple(writer.write(f"bigger/{path}", data) for path, data in inner.items())
         writer.commit(samples.manifest(cascade=cascade(*files)))
     return tmp_path / "cascade.edgebert"
@@ -86,6 +89,7 @@ def test_a_file_of_the_bigger_bundle_that_is_missing_is_found_at_opening(bundle:
         ("temperature", -1, r"cascade\.temperature: is -1"),
         ("threshold", 1.01, r"cascade\.threshold: is 1\.01"),
         ("threshold", None, r"cascade\.threshold: is null"),
+        ("headline", None, r"cascade\.headline: "),
         ("evidence", None, r"cascade\.evidence: "),
         ("rule", 1, r"cascade\.rule: unknown key"),
     ],
@@ -100,8 +104,8 @@ def test_what_breaks_the_format_is_refused(key: str, value: object, said: str) -
 @pytest.mark.parametrize("key", ["texts", "metric", "value", "reference", "escalated"])
 def test_each_part_of_the_evidence_must_be_there(key: str) -> None:
     document = manifest_json()
-    del document["cascade"]["evidence"][key]
-    with pytest.raises(ManifestError, match=rf"cascade\.evidence\.{key}: missing key"):
+    del document["cascade"]["headline"][key]
+    with pytest.raises(ManifestError, match=rf"cascade\.headline\.{key}: missing key"):
         parse_manifest(json.dumps(document).encode())
 
 

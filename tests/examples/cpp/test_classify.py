@@ -213,6 +213,7 @@ def test_text_over_the_limit(program: Program, pristine: Path) -> None:
 REFUSED: list[tuple[Callable[[Any], object], str]] = [
     (lambda m: m.update(format="edgebert/2"), "the format is edgebert/2; this program reads edgebert/1."),
     (lambda m: m["task"].update(name="fill-mask"), "task is fill-mask; this program does text-classification alone."),
+    (lambda m: m.update(cascade={}), "is a cascade of two models; this program runs one."),
     (lambda m: m["task"].update(labels=[]), "there are no labels."),
     (lambda m: m["task"].update(labels=["A", "B"]), "gives 3 scores for 2 labels."),
     (lambda m: m.pop("tokenizer"), "manifest.json: key 'tokenizer' not found."),
