@@ -63,7 +63,10 @@ class Collator:
         self._seed = seed
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        """``input_ids``, ``attention_mask`` int64 [batch, length], ``labels`` int64 as ``losses.decisions`` wants."""
+        """``input_ids``, ``attention_mask`` int64 [batch, length], ``labels`` int64 as ``losses.decisions`` wants.
+
+        ``answers`` as well, the teacher's logits in the form of ``losses.decisions``, if the examples have them.
+        """
         rows = [self._row(example) for example in examples]
         length = max(len(ids) for ids, _ in rows)
         inputs = np.full((len(rows), length), self._pad_id, np.int64)
@@ -74,10 +77,21 @@ class Collator:
             inputs[place, : len(ids)] = ids
             mask[place, : len(ids)] = 1
             labels[place, : len(own)] = own
+        arrays: dict[str, NDArray[Any]] = {"input_ids": inputs, "attention_mask": mask, "labels": labels}
+        if "answers" in examples[0]:
+            arrays["answers"] = self._answers([example["answers"] for example in examples], length, width)
         if width == 1 and not self._per_token:
-            labels = labels[:, 0]
-        arrays = {"input_ids": inputs, "attention_mask": mask, "labels": labels}
+            arrays["labels"] = labels[:, 0]
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def _answers(self, answers: Sequence[NDArray[np.float32]], length: int, width: int) -> NDArray[np.float32]:
+        """[batch, classes] for texts, [batch, length, classes] for tokens, [batch, 2, length] for starts and ends."""
+        if width == 1 and not self._per_token:
+            return np.concatenate(answers)
+        rows = np.zeros((len(answers), length, answers[0].shape[1]), np.float32)
+        for place, own in enumerate(answers):
+            rows[place, : len(own)] = own
+        return rows if self._per_token else rows.transpose(0, 2, 1)
 
     def _row(self, example: Mapping[str, Any]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         if self._masking is None:

@@ -22,6 +22,9 @@ from edgebert.compress.distillation.examples import ExampleFile
 from edgebert.compress.distillation.losses import UNLABELLED
 from edgebert.errors import DataError
 
+ANSWERS_NAME = "answers.bin"
+"""The teacher's logits, if they were asked for before the first step: float32, a row for each text or each token."""
+
 _POOL_BATCHES = 50
 
 
@@ -115,14 +118,20 @@ class TrainingData(Dataset[Mapping[str, Any]]):
         batch_size: examples of a step, on all devices together.
         steps: how many steps there are.
         seed: of the order.
+
+    Attributes:
+        folder: the same.
+        facts: what it holds.
     """
 
     def __init__(self, folder: Path, *, batch_size: int, steps: int, seed: int) -> None:
+        self.folder = folder
         self.facts = read_facts(folder)
         self._ids = np.memmap(folder / "ids.bin", "<i4", "r")
         self._ends = np.memmap(folder / "ends.bin", "<i8", "r")
         per_token = self.facts.label_width < 0
         self._labels = None if not self.facts.label_width else np.memmap(folder / "labels.bin", "<i4", "r")
+        self._answers: NDArray[np.float32] | None = None
         self._per_token = per_token
         self._batch_size = batch_size
         self._length = steps * batch_size
@@ -134,9 +143,17 @@ class TrainingData(Dataset[Mapping[str, Any]]):
         return self._length
 
     def __getitem__(self, position: int) -> Mapping[str, Any]:
-        """``position``, ``ids`` int32 [length] and ``labels`` int32, as :class:`Example` has them."""
+        """``position``, and what :meth:`example` gives for the example of this place."""
         epoch, place = divmod(position, self._per_epoch)
-        index = int(self._order(epoch)[place])
+        return {"position": position, **self.example(int(self._order(epoch)[place]))}
+
+    def example(self, index: int) -> Mapping[str, Any]:
+        """An example in the order of the files.
+
+        Returns:
+            ``ids`` int32 [length] and ``labels`` int32, as :class:`Example` has them; after :meth:`open_answers` also
+            ``answers``, float32 [1, classes], or [length, classes] where there is one for each token.
+        """
         start, end = self._bounds(index)
         ids = np.array(self._ids[start:end])
         if self._labels is None:
@@ -146,7 +163,15 @@ class TrainingData(Dataset[Mapping[str, Any]]):
         else:
             width = self.facts.label_width
             labels = np.array(self._labels[index * width : (index + 1) * width])
-        return {"position": position, "ids": ids, "labels": labels}
+        if self._answers is None:
+            return {"ids": ids, "labels": labels}
+        rows = slice(index, index + 1) if self.facts.label_width == 1 else slice(start, end)
+        return {"ids": ids, "labels": labels, "answers": np.array(self._answers[rows])}
+
+    def open_answers(self) -> None:
+        """Gives each example the teacher's logits, which the folder has."""
+        rows = self.facts.examples if self.facts.label_width == 1 else self.facts.tokens
+        self._answers = np.memmap(self.folder / ANSWERS_NAME, "<f4", "r").reshape(rows, -1)
 
     def _bounds(self, index: int) -> tuple[int, int]:
         return (int(self._ends[index - 1]) if index else 0), int(self._ends[index])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 
 from edgebert.bundle.schema import Task
+from edgebert.compress.distillation.batches import token_types
 from edgebert.compress.distillation.bert import as_distilbert, read_bert
 from edgebert.convert.checkpoint import Checkpoint, load_checkpoint
 from edgebert.convert.source import (
@@ -58,6 +60,25 @@ class Teacher:
     def reads_types(self) -> bool:
         """Whether it tells the two texts of a pair apart by token type, as BERT does."""
         return self.checkpoint is not self.distilbert
+
+    def ask(
+        self, inputs: Mapping[str, torch.Tensor], *, separator: int, hidden: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Logits, and the last hidden states where they are wanted.
+
+        Args:
+            inputs: ``input_ids`` and ``attention_mask``, int64 [batch, length].
+            separator: the id of ``[SEP]``.
+            hidden: whether hidden states are wanted, float [batch, length, dim].
+
+        Returns:
+            Logits as :func:`edgebert.compress.distillation.losses.decisions` takes them; hidden states or ``None``.
+        """
+        types = {}
+        if self.reads_types:
+            types["token_type_ids"] = token_types(inputs["input_ids"], inputs["attention_mask"], separator)
+        output = self.model(**inputs, **types, output_hidden_states=hidden, return_dict=True)
+        return logits_of(output), output.hidden_states[-1] if hidden else None
 
 
 def load_teacher(source: str, *, revision: str | None = None, allow_pickle: bool = False) -> Teacher:
@@ -114,6 +135,14 @@ def load_start(source: str, teacher: Teacher, *, allow_pickle: bool = False) -> 
         f"{source}: its tokenizer is not that of the teacher {teacher.checkpoint.source}: {reason}.",
         hint="Teacher and student must read the same tokens: start from a checkpoint with the teacher's vocabulary.",
     )
+
+
+def logits_of(output: Any) -> torch.Tensor:  # noqa: ANN401 (transformers' own classes)
+    """A model's logits; of question answering start and end, [batch, 2, length]."""
+    if "start_logits" in output:
+        return torch.stack([output.start_logits, output.end_logits], dim=1)
+    logits: torch.Tensor = output.logits
+    return logits
 
 
 def transformers_model(checkpoint: Checkpoint) -> torch.nn.Module:

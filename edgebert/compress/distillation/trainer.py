@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback
 
-from edgebert.compress.distillation.batches import token_types
 from edgebert.compress.distillation.losses import Losses, Weights, decisions, triple_loss
-from edgebert.compress.distillation.teacher import Teacher
+from edgebert.compress.distillation.teacher import Teacher, logits_of
 from edgebert.errors import TrainingError
 
 COMPLETE_NAME = "complete"
@@ -67,14 +66,6 @@ class Distilled(nn.Module):
         return logits_of(output), hidden
 
 
-def logits_of(output: Any) -> Tensor:  # noqa: ANN401 (transformers' own classes)
-    """A model's logits; of question answering start and end, [batch, 2, length]."""
-    if "start_logits" in output:
-        return torch.stack([output.start_logits, output.end_logits], dim=1)
-    logits: Tensor = output.logits
-    return logits
-
-
 def _without_tied(module: nn.Module, state: dict[str, Any], prefix: str, metadata: object) -> None:
     state.pop(f"{prefix}student.{_TIED}", None)
 
@@ -110,17 +101,19 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,
         num_items_in_batch: object = None,
     ) -> Tensor:
-        """The weighted sum of the losses of a batch, a float32 scalar.
+        """The weighted sum of the losses of a batch, a float32 scalar; the teacher is asked if it was not before.
 
         Raises:
             EdgebertError: it is NaN or infinite.
         """
         mask = inputs["attention_mask"].bool()
         labels = inputs.pop("labels")
+        theirs, their_hidden = inputs.pop("answers", None), None
         logits, hidden = model(**inputs)
         task = self._teacher.task.name
-        with torch.no_grad(), self.accelerator.autocast():
-            theirs, their_hidden = self._ask_teacher(inputs, hidden is not None)
+        if theirs is None:
+            with torch.no_grad(), self.accelerator.autocast():
+                theirs, their_hidden = self._teacher.ask(inputs, separator=self._separator, hidden=hidden is not None)
         student, answers = decisions(task, logits, labels, mask)
         teacher, _ = decisions(task, theirs, labels, mask)
         losses = triple_loss(
@@ -133,13 +126,6 @@ class DistillationTrainer(Trainer):  # type: ignore[misc]
         )
         self._note(losses)
         return losses.total
-
-    def _ask_teacher(self, inputs: Mapping[str, Tensor], hidden: bool) -> tuple[Tensor, Tensor | None]:
-        types = {}
-        if self._teacher.reads_types:
-            types["token_type_ids"] = token_types(inputs["input_ids"], inputs["attention_mask"], self._separator)
-        output = self._teacher.model(**inputs, **types, output_hidden_states=hidden, return_dict=True)
-        return logits_of(output), output.hidden_states[-1] if hidden else None
 
     def _note(self, losses: Losses) -> None:
         values = {"kl": losses.kl, "task": losses.task, "cos": losses.cos}

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
+from edgebert.compress.distillation.answers import ask_teacher
 from edgebert.compress.distillation.batches import Collator
 from edgebert.compress.distillation.progress import Progress
 from edgebert.compress.distillation.recipe import Recipe
@@ -71,14 +72,15 @@ def train(
         save_every: steps between checkpoints.
         report_to: one of ``recipe.REPORTERS``.
         logs: the folder for TensorBoard.
-        progress: is told the steps.
+        progress: is told the steps, and before them, where the teacher is asked once, its batches.
 
     Raises:
         EdgebertError: the loss is NaN or infinite.
         OutputError: the disk is full.
     """
     facts = read_facts(work / "data")
-    steps = recipe.max_steps or recipe.epochs * steps_per_epoch(facts.examples, recipe.batch_size)
+    epoch = steps_per_epoch(facts.examples, recipe.batch_size)
+    steps = recipe.max_steps or recipe.epochs * epoch
     data = TrainingData(work / "data", batch_size=recipe.batch_size, steps=steps, seed=recipe.seed)
     weights = recipe.weights
     labelled = masking is not None or facts.labelled > 0
@@ -116,6 +118,14 @@ def train(
     if arguments.n_gpu > 1:  # nn.DataParallel is not what anybody wants: torchrun spreads a training
         arguments._n_gpu = 1
     timer = _Timer(folder)
+    timer.start()
+    # What never changes, and is wanted more than once.
+    if masking is None and not weights.cos and steps > epoch:
+        with folder.writing() if folder is not None else contextlib.nullcontext():
+            ask_teacher(
+                teacher, data, separator=separator, precision=recipe.precision, arguments=arguments, progress=progress
+            )
+        data.open_answers()
     trainer = DistillationTrainer(
         teacher=teacher,
         separator=separator,
@@ -135,7 +145,6 @@ def train(
     last = last_checkpoint(work / "checkpoints")
     progress.stage(f"training {steps:,} steps" if last is None else f"continuing {last.name} of {steps:,} steps")
     with folder.writing() if folder is not None else contextlib.nullcontext():
-        timer.start()
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     return Trained(steps, steps_of(trainer.state.log_history), sum(timer.times), len(timer.times))
 
