@@ -23,6 +23,7 @@ _VERBS = {
     "trim-vocab": "Make a checkpoint smaller: the vocabulary that a corpus needs.",
     "distill": "Train a smaller checkpoint to answer as a larger one does.",
     "drop-layers": "Write a checkpoint with some of its layers, without training.",
+    "compress": "Find which smaller forms of a checkpoint give which size, accuracy and latency.",
     "predict": "Answer texts with a bundle.",
     "inspect": "Show what a bundle holds.",
     "build-plan": "Build the TensorRT plan of a bundle on this device, and test it.",
