@@ -63,13 +63,13 @@ def trimmed(sizes: Sizes, task: str) -> list[Point]:
 
 
 def shortened(sizes: Sizes, base: str) -> list[Point]:
-    """The point that is made without training of ``base``: its second layer dropped, which the first can stand in for.
+    """The point that is made without training of ``base``: a layer less, a third of the way up.
 
-    Of the six layers of a DistilBERT for SST-2 it was the one without which the fewest answers changed.
+    Of the six layers of a DistilBERT for SST-2 the third was the one that was missed least.
     """
     if sizes.layers < 3:
         return []
-    keep = [layer for layer in range(sizes.layers) if layer != 1]
+    keep = [layer for layer in range(sizes.layers) if layer != sizes.layers // 3]
     title = _titled(base, f"{len(keep)} layers, not trained")
     options = ("--keep", ",".join(map(str, keep)))
     return [Point(f"{_prefix(base)}drop-1", title, base, "drop-layers", options, replace(sizes, layers=len(keep)))]
