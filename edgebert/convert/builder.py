@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from platform import python_version
-from typing import Any
 
 from edgebert._version import __version__
 from edgebert.bundle import (
@@ -39,13 +38,13 @@ from edgebert.convert.exporters import ExportJob, exporter_for
 from edgebert.convert.exporters.base import Exported, StandIn
 from edgebert.convert.graph import Graph, difference_from_transformers
 from edgebert.convert.html import to_html
+from edgebert.convert.machine import machine_facts
 from edgebert.convert.probes import calibration_inputs, example_inputs, golden_inputs, probe_input, texts_of_length
 from edgebert.convert.progress import Progress
 from edgebert.convert.quiet import captured_output
 from edgebert.convert.report import FAILED, PASSED, REFUSED, Evaluation, Outcome, Report
 from edgebert.convert.target import ArtifactSpec, Target
 from edgebert.convert.tasks import TaskEvidence
-from edgebert.devices import describe_machine
 from edgebert.errors import BackendError, EdgebertError, InputError, SelfTestError
 from edgebert.runtime.tokenization import TextTokenizer
 
@@ -219,7 +218,7 @@ class Builder:
                 agreement=yardstick.evidence.meaning,
             ),
             calibration=Path(calibration).name if calibration else "built-in",
-            machine=_machine(),
+            machine=machine_facts(),
             tools=_tools({outcome.backend for outcome in outcomes}),
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             notes=checkpoint.notes,
@@ -322,18 +321,6 @@ def _buckets(targets: Sequence[Target], max_length: int) -> tuple[int, ...]:
     """The buckets that any target asks for, as far as the model reaches."""
     asked = {min(bucket, max_length) for target in targets for bucket in target.buckets}
     return tuple(sorted(asked)) or (max_length,)
-
-
-def _machine() -> dict[str, Any]:
-    machine = describe_machine()
-    return {
-        "system": machine.system,
-        "architecture": machine.architecture,
-        "model": machine.model,
-        "isa": sorted(machine.isa),
-        "physical_cores": machine.physical_cores,
-        "memory_bytes": machine.memory_bytes,
-    }
 
 
 def _tools(backends: set[str]) -> dict[str, str]:

@@ -1,0 +1,129 @@
+"""``cascade.html``: what a cascade was measured to do, for people; one page that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from string import Template
+
+from edgebert.compress.cascade.plot import share_plot
+from edgebert.compress.cascade.report import CascadeReport, Pair
+from edgebert.convert.html_style import STYLE
+from edgebert.convert.html_text import escape, points
+
+_PAGE = Template("""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>$name: cascade</title>
+<style>$style</style>
+</head>
+<body>
+<h1>$name</h1>
+<p class="verdict">$verdict</p>
+<h2>Pairs of artifacts</h2>
+<div class="scroll"><table>
+<thead><tr>$head</tr></thead>
+$rows
+</table></div>
+<div class="plots"><figure>
+<h2>Accuracy over the share escalated</h2>
+$plot
+<figcaption>$caption</figcaption>
+</figure></div>
+<h2>How it was measured</h2>
+<dl>
+$facts
+</dl>
+</body>
+</html>
+""")
+_COLUMNS = ("Small", "Bigger", "Escalated", "Accuracy", "Bigger alone", "Small alone", "Drop, points", "Lost, gained")
+
+
+def to_html(report: CascadeReport) -> str:
+    """The evidence as one HTML page."""
+    worst = report.worst
+    return _PAGE.substitute(
+        name=escape(report.name),
+        style=STYLE,
+        verdict=escape(_verdict(report)),
+        head="".join(f"<th{_numeric(index)}>{title}</th>" for index, title in enumerate(_COLUMNS)),
+        rows="\n".join(_row(pair) for pair in report.pairs),
+        plot=share_plot(report.curve, worst.escalated, worst.accuracy),
+        caption=escape(
+            f"{worst.small} and {worst.big}, which lose the most. The cross is the cascade; the line is what it would "
+            f"be with other thresholds. At the right end the bigger one answers every text."
+        ),
+        facts="\n".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in _facts(report)),
+    )
+
+
+def _verdict(report: CascadeReport) -> str:
+    worst = report.worst
+    return (
+        f"{worst.escalated:.1%} of {report.texts:,} texts go to the bigger model; accuracy {worst.accuracy:.2%}, of "
+        f"the bigger one alone {worst.big_accuracy:.2%} ({worst.lost} texts lost, {worst.gained} gained). An answer of "
+        f"confidence below {report.threshold:.4g} is escalated."
+    )
+
+
+def _row(pair: Pair) -> str:
+    cells = (
+        pair.small,
+        pair.big,
+        f"{pair.escalated:.1%}",
+        f"{pair.accuracy:.2%}",
+        f"{pair.big_accuracy:.2%}",
+        f"{pair.small_accuracy:.2%}",
+        points(-pair.drop),
+        f"{pair.lost}, {pair.gained}",
+    )
+    written = "".join(
+        f'<td{_numeric(index)} data-label="{_COLUMNS[index]}">{escape(cell)}</td>' for index, cell in enumerate(cells)
+    )
+    return f"<tbody><tr>{written}</tr></tbody>"
+
+
+def _numeric(index: int) -> str:
+    return ' class="n"' if index > 1 else ""
+
+
+def _facts(report: CascadeReport) -> Iterator[tuple[str, str]]:
+    for role, title in (("small", "Small bundle"), ("big", "Bigger bundle")):
+        bundle = report.bundles[role]
+        yield title, f"{bundle['name']}, digest {bundle['digest'][:12]}, from {bundle['checkpoint']}"
+    yield (
+        "Texts",
+        (
+            f"{report.evaluation['path']}: {report.fitted_on:,} to fit on, {report.texts:,} others to measure on (seed "
+            f"{report.seed}); SHA-256 {report.evaluation['sha256']}"
+        ),
+    )
+    yield (
+        "Rule",
+        (
+            f"softmax of logits / {report.temperature:.4g}; the largest value is the confidence; below "
+            f"{report.threshold:.6g} the bigger one answers; fitted so that at most {report.max_drop:.2%} of the texts "
+            f"are lost"
+        ),
+    )
+    yield (
+        "Calibration error",
+        "; ".join(
+            f"{artifact} {before:.3f}, with the temperature {after:.3f}"
+            for artifact, (before, after) in report.calibration_error.items()
+        ),
+    )
+    worst = report.worst
+    yield "Standard error", f"of the drop: {worst.drop_error / report.texts:.2%} (paired answers)"
+    absent = [f"{role} {name}: {why}" for role, those in report.absent.items() for name, why in those.items()]
+    if absent:
+        yield "Not measured", "; ".join(absent)
+    machine = report.machine
+    yield "Machine", f"{machine['model'] or machine['architecture']}, {machine['physical_cores']} cores"
+    yield "Tools", ", ".join(f"{name} {version}" for name, version in report.tools.items())
+    yield "Command", " ".join(report.command) or "from Python"
+    yield "Measured at", report.created
