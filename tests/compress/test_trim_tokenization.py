@@ -47,6 +47,12 @@ TEXTS = st.one_of(
 
 
 @cache
+def impossible_of(name: str) -> frozenset[str]:
+    before = pair(name)[0]
+    return frozenset(impossible(before, json.loads(before.to_str())["model"]["vocab"], "##"))
+
+
+@cache
 def pair(name: str) -> tuple[Tokenizer, Tokenizer, dict[str, int], bool]:
     """The tokenizer before and after, the vocabulary after, and whether each of its characters stands alone."""
     if name == "real":
@@ -96,11 +102,31 @@ def test_it_is_smaller(name: str) -> None:
 @settings(max_examples=200, deadline=None)
 def test_impossible_tokens_are_never_given(name: str, text: str) -> None:
     before = pair(name)[0]
-    dead = impossible(before, json.loads(before.to_str())["model"]["vocab"], "##")
+    dead = impossible_of(name)
     assert {"##!", "##中", "[unused1]"} <= dead
     assert dead.isdisjoint({"!", "中", "##a", "good"})
     special = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}  # found before words are made
     assert (dead - special).isdisjoint(before.encode(text).tokens)
+
+
+@pytest.mark.parametrize("name", ["cased", "uncased", "real"])
+def test_each_single_character_that_stays_is_given_by_some_text(name: str) -> None:
+    before, _, kept, _ = pair(name)
+    singles = {token for token in kept if len(token.removeprefix("##")) == 1}
+    texts = [token for token in singles if not token.startswith("##")]
+    texts += [first + token[2:] for token in singles if token.startswith("##") for first in ("q", "é", "ж", "й")]
+    given = {token for encoding in before.encode_batch(texts) for token in encoding.tokens}
+    assert len(singles) > 80
+    assert singles <= given
+
+
+def test_what_the_normalizer_never_leaves_is_impossible() -> None:
+    tokens = trim_models.vocabulary(cased=True)
+    uncased = trim_models.make_tokenizer(cased=False, tokens=tokens)
+    assert {"A", "Good", "##OO", "É", "é", "##é", "##éß", "\u0301"} <= impossible(uncased, tokens, "##")
+    assert impossible(uncased, tokens, "##").isdisjoint({"a", "good", "ß", "жи", "😀"})
+    cased = trim_models.make_tokenizer(cased=True, tokens=tokens)
+    assert impossible(cased, tokens, "##").isdisjoint({"A", "Good", "##OO", "É", "é", "##é", "##éß", "\u0301"})
 
 
 def test_nothing_is_assumed_of_another_pre_tokenizer() -> None:
