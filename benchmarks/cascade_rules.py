@@ -99,9 +99,8 @@ def main() -> None:
             "drop_deviation": float(np.std(drops)),
             "within_max_drop": kept,
         }
-        print(
-            f"| `{name}` | {np.mean(shares):.1%} | {100 * np.mean(drops):+.2f} | {100 * np.std(drops):.2f} | {kept:.0%} |"
-        )
+        points, spread = 100 * np.mean(drops), 100 * np.std(drops)
+        print(f"| `{name}` | {np.mean(shares):.1%} | {points:+.2f} | {spread:.2f} | {kept:.0%} |")
     facts = {
         "what": "rules for the threshold of a cascade; see benchmarks/cascade_rules.py",
         "artifact": arguments.artifact,
