@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +12,11 @@ import torch
 
 from edgebert.bundle.interrupt import hold_interrupt
 from edgebert.compress.distillation.checks import check_machine, check_mode, check_output
-from edgebert.compress.distillation.examples import ExampleFile, check_files
+from edgebert.compress.distillation.examples import check_files
 from edgebert.compress.distillation.facts import Facts
 from edgebert.compress.distillation.origin import described, now, versions
 from edgebert.compress.distillation.progress import Progress, Silent
+from edgebert.compress.distillation.reading import LABEL_WIDTHS, example_files, masking_of
 from edgebert.compress.distillation.recipe import Recipe
 from edgebert.compress.distillation.result import write_result
 from edgebert.compress.distillation.scores import Scorer
@@ -30,10 +31,8 @@ from edgebert.convert.tasks import open_evidence
 from edgebert.errors import DataError, OptionError, TrainingError
 from edgebert.runtime.tokenization import TextTokenizer
 
-_QUESTION_LENGTH = 384
 _BYTES = 3 * 12 + 4
 """What a parameter takes on the disk: in three checkpoints its value and AdamW's two moments; once in the result."""
-_LABEL_WIDTHS = {"text-classification": 1, "question-answering": 2, "token-classification": -1, MASKED_LM: 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def distill(
     check_files(list(inputs.data))
     work = work or out.with_name(f"{out.name}.partial")
     progress.stage("loading the libraries")
-    state = _import_libraries()
+    state = import_libraries()
     progress.stage("reading the teacher")
     loaded = load_teacher(teacher, revision=revision, allow_pickle=allow_pickle)
     check_mode(mode, loaded)
@@ -144,7 +143,7 @@ def distill(
             work=work,
             folder=folder,
             separator=int(tokenizer.encode("")[0].input_ids[-1]),
-            masking=_masking(loaded, tokenizer),
+            masking=masking_of(loaded, tokenizer),
             save_every=save_every,
             report_to=report_to,
             logs=out.with_name(f"{out.name}.tensorboard"),
@@ -190,8 +189,15 @@ def distill(
             folder.close()
 
 
-def _import_libraries() -> Any:  # noqa: ANN401 (accelerate has no types)
-    """Loads the big libraries here, where what they print on import is dropped; joins the other processes."""
+def import_libraries() -> Any:  # noqa: ANN401 (accelerate has no types)
+    """Loads the big libraries here, where what they print on import is dropped; joins the other processes.
+
+    Returns:
+        The ``accelerate.PartialState`` of this process.
+
+    Raises:
+        TrainingError: accelerate is missing.
+    """
     with captured_output(), hold_interrupt():
         try:
             from accelerate import PartialState
@@ -263,25 +269,12 @@ def _prepare_data(
     progress.stage("tokenizing the texts")
     task = teacher.task
     longest = recipe.max_length or tokenizer.max_length
-    if task.name == "question-answering":
-        longest = min(longest, _QUESTION_LENGTH)
-    cutting = TextTokenizer(teacher.checkpoint.tokenizer_json, max_length=longest, pad_id=teacher.checkpoint.pad_id)
-    files = [ExampleFile(path, task, cutting, inputs.columns) for path in inputs.data]
+    files = example_files(teacher, inputs.data, inputs.columns, max_length=longest)
     with folder.writing():
-        facts = write_store(folder.new_data(), files, _LABEL_WIDTHS[task.name])
+        facts = write_store(folder.new_data(), files, LABEL_WIDTHS[task.name])
         if not facts.labelled and task.name != MASKED_LM and not (recipe.weights.kl or recipe.weights.cos):
             raise DataError(
                 f"{inputs.data[0]}: no labels, and the losses that need none are switched off.",
                 hint="Give --alpha-kl or --alpha-cos a weight, or data with labels.",
             )
         folder.keep_data()
-
-
-def _masking(teacher: Teacher, tokenizer: TextTokenizer) -> Mapping[str, Any] | None:
-    if teacher.task.name != MASKED_LM:
-        return None
-    from tokenizers import Tokenizer
-
-    vocabulary = Tokenizer.from_str(teacher.checkpoint.tokenizer_json.decode()).get_vocab_size()
-    mask_id = tokenizer.token_id(str(teacher.task.settings["mask_token"]))
-    return {"mask_id": mask_id, "unknown_id": tokenizer.unknown_id, "vocabulary": vocabulary}
