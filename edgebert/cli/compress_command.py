@@ -64,8 +64,8 @@ def command(
     """
     if not search:
         raise click.UsageError(
-            "Give --search, which tries several steps; a single one is `edgebert trim-vocab`, `edgebert distill` or "
-            "`edgebert drop-layers`."
+            "Give --search, which tries several steps; a single one is `edgebert trim-vocab`, `edgebert distill`, "
+            "`edgebert prune` or `edgebert drop-layers`."
         )
     if not data or evaluation is None:
         raise click.UsageError(f"--search needs {'--eval' if data else '--data'} FILE as well.")

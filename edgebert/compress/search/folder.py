@@ -114,7 +114,8 @@ class SearchFolder:
             OutputError: the disk is full, or fails.
         """
         whole = {"format": FORMAT, "arguments": self._arguments, **asdict(self.record)}
-        self.write(RECORD_NAME, (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
+        # ASCII: names of files may hold bytes that are not UTF-8.
+        self.write(RECORD_NAME, (json.dumps(whole, indent=1) + "\n").encode())
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file whole, or not at all.

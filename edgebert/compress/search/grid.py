@@ -62,24 +62,34 @@ def trimmed(sizes: Sizes, task: str) -> list[Point]:
     ]
 
 
-def shortened(sizes: Sizes, base: str) -> list[Point]:
-    """The point that is made without training of ``base``: a layer less, a third of the way up.
+def untrained(sizes: Sizes, base: str) -> list[Point]:
+    """The points that are made of ``base`` without training: a layer less, and a quarter of the feed-forward less.
 
-    Of the six layers of a DistilBERT for SST-2 the third was the one that was missed least.
+    The layer is the one a third of the way up: of the six of a DistilBERT for SST-2 it was missed least.
     """
-    if sizes.layers < 3:
-        return []
-    keep = [layer for layer in range(sizes.layers) if layer != sizes.layers // 3]
-    title = _titled(base, f"{len(keep)} layers, not trained")
-    options = ("--keep", ",".join(map(str, keep)))
-    return [Point(f"{_prefix(base)}drop-1", title, base, "drop-layers", options, replace(sizes, layers=len(keep)))]
+    points = []
+    if sizes.layers > 2:
+        keep = [layer for layer in range(sizes.layers) if layer != sizes.layers // 3]
+        options = ("--keep", ",".join(map(str, keep)))
+        title = _titled(base, f"{len(keep)} layers, not trained")
+        points.append(
+            Point(f"{_prefix(base)}drop-1", title, base, "drop-layers", options, replace(sizes, layers=len(keep)))
+        )
+    units = 3 * sizes.hidden_dim // 4
+    if units:
+        options = ("--hidden-dim", str(units))
+        title = _titled(base, f"feed-forward {units}, not trained")
+        points.append(
+            Point(f"{_prefix(base)}ffn-{units}", title, base, "prune", options, replace(sizes, hidden_dim=units))
+        )
+    return points
 
 
 def trained(sizes: Sizes, base: str) -> list[Point]:
-    """The points that are distilled of ``base``, the likeliest first.
+    """The points that are trained to answer as ``base`` does, the likeliest first.
 
     Half of the layers, as in DistilBERT itself (Sanh et al. 2019, arXiv 1910.01108); with half of the feed-forward as
-    well; a third of the layers; two thirds; half of the layers and of the width, whose layers begin random.
+    well; a third of the layers; two thirds of the heads, and so of the width; two thirds of the layers.
     """
     return list(_trained(sizes, base))
 
@@ -90,18 +100,21 @@ def _trained(sizes: Sizes, base: str) -> Iterator[Point]:
     if half not in seen:
         seen.add(half)
         yield _distilled(base, f"layers-{half}", f"{half} layers", replace(sizes, layers=half))
-    ffn = sizes.hidden_dim // 2
-    if ffn:
-        text = f"{half} layers, feed-forward {ffn}"
-        yield _distilled(base, f"layers-{half}-ffn-{ffn}", text, replace(sizes, layers=half, hidden_dim=ffn))
-    for layers in (max(1, sizes.layers // 3), 2 * sizes.layers // 3):
-        if layers and layers not in seen:
-            seen.add(layers)
-            yield _distilled(base, f"layers-{layers}", f"{layers} layers", replace(sizes, layers=layers))
-    if sizes.heads % 2 == 0:
-        dim, heads = sizes.dim // 2, sizes.heads // 2
-        text = f"{half} layers, width {dim}"
-        yield _distilled(base, f"layers-{half}-width-{dim}", text, Sizes(half, dim, heads, 4 * dim, None))
+    units = sizes.hidden_dim // 2
+    if units:
+        text = f"{half} layers, feed-forward {units}"
+        yield _distilled(base, f"layers-{half}-ffn-{units}", text, replace(sizes, layers=half, hidden_dim=units))
+    third, more = max(1, sizes.layers // 3), 2 * sizes.layers // 3
+    if third not in seen:
+        seen.add(third)
+        yield _distilled(base, f"layers-{third}", f"{third} layers", replace(sizes, layers=third))
+    heads = 2 * sizes.heads // 3
+    if heads:
+        narrow = replace(sizes, heads=heads, dim=sizes.dim // sizes.heads * heads)
+        title = _titled(base, f"{heads} heads, width {narrow.dim}")
+        yield Point(f"{_prefix(base)}heads-{heads}", title, base, "prune", ("--heads", str(heads)), narrow, trains=True)
+    if more and more not in seen:
+        yield _distilled(base, f"layers-{more}", f"{more} layers", replace(sizes, layers=more))
 
 
 def step_cost(teacher: Sizes, student: Sizes) -> float:

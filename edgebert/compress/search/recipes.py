@@ -27,11 +27,14 @@ def making(point: Point, given: Given, *, steps: int = 0, out: str = "") -> list
     arguments = [point.verb, given.source if point.parent == CHECKPOINT else point.parent, "-o", out or point.name]
     if point.verb == "drop-layers":
         return [*arguments, *point.options]
-    for path in given.data:
-        arguments += ["--texts" if point.verb == "trim-vocab" else "--data", path]
+    arguments += _files("--texts" if point.verb == "trim-vocab" else "--data", given)
     arguments += point.options
     if point.verb == "trim-vocab":
         return [*arguments, "--held-out", given.evaluation, "--quiet"]
+    if not point.trains:
+        return [*arguments, "--quiet"]
+    if point.verb == "prune":
+        arguments += _files("--recover", given)
     arguments += ["--max-steps", str(steps), "--precision", _precision(), "--save-every", str(_SAVE_EVERY)]
     return [*arguments, "--resume", "--quiet"]
 
@@ -41,6 +44,10 @@ def converting(point: Point, given: Given) -> list[str]:
     source = given.source if point.name == CHECKPOINT else point.name
     arguments = ["convert", source, "-o", bundle_of(point.name), "--target", given.target]
     return [*arguments, "--eval", given.evaluation, "--drop-failing", "--json", "--quiet"]
+
+
+def _files(option: str, given: Given) -> list[str]:
+    return [part for path in given.data for part in (option, path)]
 
 
 def _precision() -> str:

@@ -14,7 +14,7 @@ from edgebert.compress.search.budget import ROUNDS, Budget, Training, minutes, p
 from edgebert.compress.search.commands import Finished, OutOfTime, Runner
 from edgebert.compress.search.evidence import Converted, read_evidence
 from edgebert.compress.search.folder import Progressed, Record, SearchFolder
-from edgebert.compress.search.grid import CHECKPOINT, TRIM, Point, shortened, step_cost, trained, trimmed, whole
+from edgebert.compress.search.grid import CHECKPOINT, TRIM, Point, step_cost, trained, trimmed, untrained, whole
 from edgebert.compress.search.inputs import Given
 from edgebert.compress.search.latency import Trial, bench_arguments, lengths_for, read_trial
 from edgebert.compress.search.recipes import bundle_of, converting, making
@@ -28,6 +28,7 @@ _HUNG_SECONDS = 600.0
 _POINT_BYTES, _TRAINING_BYTES = 14, 12 * 2
 """What a parameter takes on the disk in a point (checkpoint, bundle, and what its conversion needs meanwhile), and in
 the two checkpoints of a training."""
+_SPARE_BYTES = 128 << 20
 _FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
 
 
@@ -77,6 +78,8 @@ class Work:
         try:
             if not state.converted:
                 self._tell(f"{CHECKPOINT}: converting")
+                # One that is there was made by a run that was killed before it could note how long it took.
+                shutil.rmtree(self._bundle(CHECKPOINT), ignore_errors=True)
                 done = self._convert(self.points[0], self.budget.left)
                 self.record.times["convert"] = state.seconds
                 evidence = self.evidence(CHECKPOINT)
@@ -102,7 +105,7 @@ class Work:
         self._extend(first)
         usable = first and (self.record.point(TRIM).made or not self.record.point(TRIM).failed)
         base = TRIM if usable else CHECKPOINT
-        self._extend(shortened(self.given.sizes, base))
+        self._extend(untrained(self.given.sizes, base))
         trainings = trained(self.given.sizes, base)
         self.points += trainings
         self._train(trainings)
@@ -145,9 +148,7 @@ class Work:
     def _extend(self, points: Sequence[Point]) -> None:
         for point in points:
             self.points.append(point)
-            if self._finished(point):
-                continue
-            if not self._can_begin(point):
+            if self._finished(point) or not self._can_begin(point):
                 continue
             needed = self._make_seconds() + self._after()
             if needed > self._time():
@@ -212,7 +213,9 @@ class Work:
         # Not below 1: a smaller student saves less than its layers do, and a training that is cut off is lost time.
         scale = max(1.0, step_cost(self.given.sizes, point.sizes) / self.record.step_cost)
         times = self.record.times
-        return Training(point.name, times["fixed"] + self._after(), times["step"] * scale)
+        # A recovery comes after what it recovers from.
+        before = self._make_seconds() if point.verb == "prune" else 0.0
+        return Training(point.name, before + times["fixed"] + self._after(), times["step"] * scale)
 
     def _probe(self, points: Sequence[Point]) -> None:
         """Times a few steps of the first training that can be begun."""
@@ -328,7 +331,8 @@ class Work:
         return self.record.times["convert"] + ROUNDS * self.record.times.get("bench", 0.0)
 
     def _check_space(self, point: Point) -> None:
-        needed = self.given.parameters * (_POINT_BYTES + (_TRAINING_BYTES if point.trains else 0))
+        each = _POINT_BYTES + (_TRAINING_BYTES if point.trains else 0)
+        needed = self.given.parameters * each + _SPARE_BYTES
         if shutil.disk_usage(self.folder.path).free < needed:
             raise output_error(OSError(errno.ENOSPC, _FULL[0]), self.folder.path, needed=needed)
 

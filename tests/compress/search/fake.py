@@ -57,7 +57,7 @@ class FakeEdgebert:
         seconds = self._seconds(arguments) + self.slower.get(out, 0.0)
         if seconds > timeout:
             self.now += max(timeout, 0.0)
-            if arguments[0] == "distill":
+            if "--max-steps" in arguments:
                 (self.folder / f"{out}.partial").mkdir(exist_ok=True)
             raise OutOfTime
         self.now += seconds
@@ -68,9 +68,9 @@ class FakeEdgebert:
         return Finished(0, getattr(self, f"_{arguments[0].replace('-', '_')}")(arguments, out), "", seconds)
 
     def _seconds(self, arguments: Sequence[str]) -> float:
-        if arguments[0] == "distill":
+        if "--max-steps" in arguments:
             return 5.0 + self.step * steps(arguments)
-        return {"convert": 10.0, "bench": 1.0, "trim-vocab": 3.0, "drop-layers": 2.0}[arguments[0]]
+        return {"convert": 10.0, "bench": 1.0, "trim-vocab": 3.0, "drop-layers": 2.0, "prune": 4.0}[arguments[0]]
 
     def _convert(self, arguments: Sequence[str], out: str) -> str:
         assert self._there(arguments[1]) and not (self.folder / out).exists()
@@ -91,6 +91,9 @@ class FakeEdgebert:
 
     def _drop_layers(self, arguments: Sequence[str], out: str) -> str:
         return self._make(arguments, out)
+
+    def _prune(self, arguments: Sequence[str], out: str) -> str:
+        return self._distill(arguments, out) if "--recover" in arguments else self._make(arguments, out)
 
     def _distill(self, arguments: Sequence[str], out: str) -> str:
         shutil.rmtree(self.folder / f"{out}.partial", ignore_errors=True)

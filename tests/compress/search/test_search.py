@@ -15,7 +15,6 @@ import pytest
 for library in ("torch", "transformers", "accelerate", "optimum"):
     pytest.importorskip(library, reason="`edgebert compress` needs it")
 
-from edgebert.compress.search import work  # noqa: E402
 from edgebert.compress.search.report import FAILED, MEASURED, NOT_TRIED, REFUSED, Frontier  # noqa: E402
 from edgebert.compress.search.search import search  # noqa: E402
 from edgebert.errors import (  # noqa: E402
@@ -31,8 +30,8 @@ from tests.compress.distillation.checkpoints import save_bert, save_distilbert, 
 from tests.compress.search.fake import FakeEdgebert, output  # noqa: E402
 
 GRID = [
-    "checkpoint", "trim", "trim-4", "trim-drop-1", "trim-layers-2", "trim-layers-2-ffn-32", "trim-layers-1",
-    "trim-layers-2-width-16",
+    "checkpoint", "trim", "trim-4", "trim-drop-1", "trim-ffn-48", "trim-layers-2", "trim-layers-2-ffn-32",
+    "trim-layers-1", "trim-heads-2",
 ]  # fmt: skip
 Search = Callable[..., Frontier]
 
@@ -76,7 +75,7 @@ def test_time_for_everything(run: Search, fake: FakeEdgebert, tmp_path: Path) ->
     assert statuses(frontier) == dict.fromkeys(GRID, MEASURED)
     assert {point.steps for point in frontier.points if point.steps} == {600}  # a pass over the data
     assert frontier.whole.latency is not None and frontier.whole.latency.ratio == 1
-    half = frontier.points[4]
+    half = frontier.points[5]
     assert (half.best, half.bytes, half.score) == ("onnx-int8", 30_000_000, 0.85)
     assert half.latency is not None and (half.latency.p50, half.latency.ratio) == (4.0, 0.5)
     assert half.latency.lengths == {16: 2.0, 64: 8.0}
@@ -138,7 +137,7 @@ def test_a_training_that_takes_longer_is_stopped_and_goes_on(run: Search, fake: 
     fake.slower["trim-layers-2"] = 10_000
     frontier = run(600)
     assert fake.now <= 600
-    stopped = frontier.points[4]
+    stopped = frontier.points[5]
     assert stopped.status == NOT_TRIED and "stopped when the time was over" in stopped.reason
     assert statuses(frontier)["trim"] == MEASURED
     del fake.slower["trim-layers-2"]
@@ -173,6 +172,14 @@ def test_a_kill_after_a_result_and_before_its_record(run: Search, fake: FakeEdge
     assert fake.outputs("trim-vocab").count("trim") == 1
 
 
+def test_a_kill_before_anything_was_recorded(run: Search, fake: FakeEdgebert, tmp_path: Path) -> None:
+    run(75)
+    record = json.loads((tmp_path / "out/search.json").read_text())
+    (tmp_path / "out/search.json").write_text(json.dumps({**record, "points": {}, "times": {}, "spent": 0}))
+    assert statuses(run(75, resume=True))["trim"] == MEASURED
+    assert json.loads((tmp_path / "out/search.json").read_text())["times"]["convert"] == 10
+
+
 def test_points_that_fail_stay_in_the_table(run: Search, fake: FakeEdgebert) -> None:
     fake.fails = {
         "trim-4.edgebert": (3, "Error: 2 of 2 artifacts did not pass:\n  onnx-int8 refused\n\nHint: none.\n"),
@@ -199,7 +206,7 @@ def test_without_trimming_the_others_begin_with_the_checkpoint(run: Search, fake
 def test_a_probe_that_fails_is_of_that_point_alone(run: Search, fake: FakeEdgebert) -> None:
     fake.fails = {"probe": (1, "Error: it cannot be trained.\nHint: Look.\n")}
     found = statuses(run())
-    assert [found[name] for name in GRID[4:]] == [FAILED] * 4
+    assert [found[name] for name in GRID[5:]] == [FAILED] * 4
     assert found["trim-drop-1"] == MEASURED
 
 
@@ -238,7 +245,7 @@ def test_a_full_disk_ends_it_and_it_goes_on(
         run()
     fake.fails = {}
     with monkeypatch.context() as patch:
-        patch.setattr(work.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+        patch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
         with pytest.raises(OutputError, match=os.strerror(28)):
             run(resume=True)
     assert set(statuses(run(resume=True)).values()) == {MEASURED}
@@ -266,6 +273,15 @@ def test_the_folder(run: Search, inputs: Path, tmp_path: Path) -> None:
         (out / "search.json").write_text(content)
         with pytest.raises(OutputError):
             run(75, resume=True)
+
+
+def test_names_that_are_not_utf_8(run: Search, inputs: Path, tmp_path: Path) -> None:
+    data = tmp_path / os.fsdecode(b"\xff<b>.tsv")
+    data.write_bytes((inputs / "train.tsv").read_bytes())
+    first = run(75, data=[data])
+    again = run(75, data=[data], resume=True)
+    assert again.points[1].commands == first.points[1].commands and str(data) in first.points[1].commands[0]
+    assert "\ufffd&lt;b&gt;.tsv" in (tmp_path / "out/frontier.html").read_text(encoding="utf-8")
 
 
 def test_what_is_given(run: Search, inputs: Path, tmp_path: Path) -> None:
