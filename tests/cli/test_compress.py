@@ -103,27 +103,32 @@ def test_ctrl_c_when_something_is_kept(
     assert done.err.startswith("What is finished is kept in 'found': the same command with --resume goes on.\n")
 
 
-@pytest.mark.full  # a minute: a search with real commands, each of which loads the libraries
-def test_a_search_and_going_on_with_it(checkpoint: Path, board: str, tmp_path: Path) -> None:
+@pytest.mark.full  # minutes: a search with real commands, each of which loads the libraries
+def test_a_search_that_is_interrupted_and_goes_on(checkpoint: Path, board: str, tmp_path: Path) -> None:
     from tests.convert import models
 
     models.write_eval(tmp_path / "train.tsv", models.opinions(200, seed=0))
     models.write_eval(tmp_path / "dev.tsv", models.opinions(64, seed=1))
     given = ["compress", checkpoint, "--search", "--data", "train.tsv", "--eval", "dev.tsv", "-o", "found"]
-    given += ["--target", board]
-    done = run(*given, "--budget", "60s", "--json", cwd=tmp_path)
+    given += ["--target", board, "--budget", "1h"]
+    process = start(*given, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.endswith(b"] trim-4: converting\n"):
+            break
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert b"'found': the same command with --resume goes on" in err and b"Traceback" not in err
+    done = run(*given, "--resume", "--json", cwd=tmp_path)
     assert done.code == 0, done
-    first = json.loads(done.out)
-    assert first == json.loads((tmp_path / "found/frontier.json").read_text())
-    measured = [point for point in first["points"] if point["status"] == "measured"]
-    waiting = [point for point in first["points"] if point["status"] == "not tried"]
-    assert measured[0]["name"] == "checkpoint" and waiting
-    assert all(point["latency"]["p50"] > 0 and point["score"] > 0.5 for point in measured)
-    done = run(*given, "--budget", "10m", "--resume", cwd=tmp_path)
-    assert done.code == 0, done
-    assert "trim-layers-1: training 500 steps" in done.err and "checkpoint: converting" not in done.err
-    again = json.loads((tmp_path / "found/frontier.json").read_text())
-    by_name = {point["name"]: point for point in again["points"]}
-    assert by_name["trim-layers-1"]["status"] == "measured"
-    assert by_name["trim-layers-1"]["parameters"] < by_name["checkpoint"]["parameters"]
-    assert by_name["trim-layers-1"]["name"] in done.out and "Wrote found." in done.out
+    assert "checkpoint: converting" not in done.progress and "trim: converting" not in done.progress
+    assert "trim-4: converting" in done.progress
+    found = json.loads(done.out)
+    assert found == json.loads((tmp_path / "found/frontier.json").read_text())
+    points = {point["name"]: point for point in found["points"]}
+    assert {point["status"] for point in points.values()} == {"measured"}, found
+    assert all(point["latency"]["p50"] > 0 for point in points.values())
+    assert points["trim-layers-1"]["steps"] == 500 and points["trim-layers-1"]["score"] > 0.9
+    assert points["trim-layers-1"]["parameters"] < points["checkpoint"]["parameters"]
+    assert (tmp_path / "found/frontier.html").read_text().count("<svg") == 2
