@@ -68,7 +68,6 @@ def cut(checkpoint: Checkpoint, kept: Kept) -> Checkpoint:
     """
     layers, heads = kept.heads.shape
     head_size = checkpoint.config["dim"] // checkpoint.config["n_heads"]
-    inputs = kept_inputs(kept, head_size)
     tensors = {}
     for name, tensor in checkpoint.tensors.items():
         if not name.startswith(_LAYERS):
@@ -78,22 +77,12 @@ def cut(checkpoint: Checkpoint, kept: Kept) -> Checkpoint:
         own = {
             name.removeprefix(prefix): value for name, value in checkpoint.tensors.items() if name.startswith(prefix)
         }
-        smaller = _inside_layer(own, kept.channels, inputs[f"{prefix}attention.out_lin"], kept.units[layer])
+        inside = (kept.heads[layer][:, None] * head_size + torch.arange(head_size)).flatten()
+        smaller = _inside_layer(own, kept.channels, inside, kept.units[layer])
         tensors.update({prefix + name: tensor for name, tensor in smaller.items()})
     config = {**checkpoint.config, "dim": len(kept.channels), "n_heads": heads, "hidden_dim": kept.units.shape[1]}
     ordered = {name: tensors[name].contiguous() for name in checkpoint.tensors}
     return replace(checkpoint, config=config, tensors=ordered)
-
-
-def kept_inputs(kept: Kept, head_size: int) -> dict[str, Tensor]:
-    """Of each product that reads heads or units, by name, the inputs that stay, int64 [in_features]."""
-    inputs = {}
-    for layer, (heads, units) in enumerate(zip(kept.heads, kept.units, strict=True)):
-        inputs[f"{_LAYERS}.{layer}.attention.out_lin"] = (
-            heads[:, None] * head_size + torch.arange(head_size)
-        ).flatten()
-        inputs[f"{_LAYERS}.{layer}.ffn.lin2"] = units
-    return inputs if kept.pooled is None else {**inputs, "classifier": kept.pooled}
 
 
 def _inside_layer(own: Mapping[str, Tensor], stays: Tensor, inside: Tensor, units: Tensor) -> dict[str, Tensor]:

@@ -76,13 +76,8 @@ def measure_importance(model: nn.Module, task: str, batches: Sequence[Batch]) ->
         heads=torch.stack(means[:layers]),
         units=torch.stack(means[layers : 2 * layers]),
         channels=means[2 * layers],
-        pooled=means[2 * layers + 1] if has_pooled(model) else None,
+        pooled=means[2 * layers + 1] if _has_pooled(model) else None,
     )
-
-
-def has_pooled(model: nn.Module) -> bool:
-    """Whether the head has a hidden layer of its own, as that of a text classifier has."""
-    return hasattr(model, "pre_classifier")
 
 
 def residual_norms(model: nn.Module) -> dict[str, nn.Module]:
@@ -123,7 +118,7 @@ def _masked(model: nn.Module, count: int) -> Iterator[list[Tensor]]:
     """
     config: Any = model.config
     layers = _layers(model)
-    sizes = [config.n_heads] * len(layers) + [config.hidden_dim] * len(layers) + [config.dim] * (1 + has_pooled(model))
+    sizes = [config.n_heads] * len(layers) + [config.hidden_dim] * len(layers) + [config.dim] * (1 + _has_pooled(model))
     masks = [torch.ones(count, size, requires_grad=True) for size in sizes]
     heads, units, channels = masks[: len(layers)], masks[len(layers) : 2 * len(layers)], masks[2 * len(layers)]
     hooks = []
@@ -132,7 +127,7 @@ def _masked(model: nn.Module, count: int) -> Iterator[list[Tensor]]:
         hooks.append(layer.ffn.lin2.register_forward_pre_hook(_before(unit)))
     for norm in residual_norms(model).values():
         hooks.append(norm.register_forward_hook(_after(channels)))
-    if has_pooled(model):
+    if _has_pooled(model):
         hooks.append(model.get_submodule("classifier").register_forward_pre_hook(_before(masks[-1])))
     try:
         yield masks
@@ -159,3 +154,8 @@ def _layers(model: nn.Module) -> Sequence[Any]:
     model_with_encoder: Any = model
     layers: Sequence[Any] = model_with_encoder.distilbert.transformer.layer
     return layers
+
+
+def _has_pooled(model: nn.Module) -> bool:
+    """Whether the head has a hidden layer of its own, as that of a text classifier has."""
+    return hasattr(model, "pre_classifier")

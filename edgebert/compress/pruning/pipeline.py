@@ -26,7 +26,7 @@ from edgebert.compress.distillation.recovery import (
 from edgebert.compress.distillation.result import write_checkpoint
 from edgebert.compress.distillation.store import StoreFacts, TrainingData, file_sha256, write_store
 from edgebert.compress.distillation.teacher import Teacher, load_teacher, parameters, transformers_model
-from edgebert.compress.pruning.compensate import compensated, measure_means
+from edgebert.compress.pruning.compensate import compensated, mean_units
 from edgebert.compress.pruning.cut import cut, most_important
 from edgebert.compress.pruning.facts import PRUNE_NAME, PruneFacts, model_card, rounded
 from edgebert.compress.pruning.importance import Batch, measure_importance
@@ -115,8 +115,9 @@ def prune(
         kept = most_important(
             importance, heads=sizes["heads"][1], head_size=head_size, hidden_dim=sizes["hidden_dim"][1]
         )
-        means = measure_means(loaded.model, batches, kept, head_size)
-        pruned = compensated(loaded.checkpoint, cut(loaded.checkpoint, kept), kept, means)
+        pruned = cut(loaded.checkpoint, kept)
+        if hidden_dim is not None:
+            pruned = compensated(loaded.checkpoint, pruned, kept, mean_units(loaded.model, batches))
         write_checkpoint(folder, transformers_model(pruned), loaded)
         progress.stage("checking what was written" if scorer is None else "scoring before and after")
         measured = score_stored(folder, scorer)

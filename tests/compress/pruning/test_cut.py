@@ -1,4 +1,4 @@
-"""What cutting takes away, and how what was lost on the mean is made up for."""
+"""What cutting takes away, and how what units wrote on the mean is made up for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytest.importorskip("transformers", reason="needs the convert extra")
 pytest.importorskip("optimum", reason="needs the convert extra")
 
 from edgebert.compress.distillation.teacher import load_teacher, transformers_model  # noqa: E402
-from edgebert.compress.pruning.compensate import compensated, measure_means  # noqa: E402
+from edgebert.compress.pruning.compensate import compensated, mean_units  # noqa: E402
 from edgebert.compress.pruning.cut import Kept, cut, most_important  # noqa: E402
 from edgebert.compress.pruning.importance import Importance  # noqa: E402
 from edgebert.convert.checkpoint import Checkpoint  # noqa: E402
@@ -108,32 +108,16 @@ def test_a_unit_that_never_changes_is_made_up_for_to_the_digit(tmp_path: Path) -
         whole.tensors[f"{LAYER}.{layer}.ffn.lin1.weight"][7] = 0
         whole.tensors[f"{LAYER}.{layer}.ffn.lin1.bias"][7] = 3
     some = kept(units=[unit for unit in range(64) if unit != 7])
-    means = measure_means(transformers_model(whole), [batch()], some, 8)
+    means = mean_units(transformers_model(whole), [batch()])
     bare = cut(whole, some)
     mended = compensated(whole, bare, some, means)
     assert torch.allclose(logits(mended)[0], logits(whole)[0], atol=1e-4)
     assert not torch.allclose(logits(bare)[0], logits(whole)[0], atol=1e-2)
-    assert torch.equal(
-        mended.tensors[f"{LAYER}.0.sa_layer_norm.weight"], whole.tensors[f"{LAYER}.0.sa_layer_norm.weight"]
-    )
 
 
-def test_normalisations_know_that_channels_are_gone(tmp_path: Path) -> None:
-    whole = checkpoint_of(tmp_path, "token-classification")
-    stays = list(range(0, 32, 2))
-    some = kept("token-classification", heads=[0, 1], channels=stays)
-    means = measure_means(transformers_model(whole), [batch()], some, 8)
-    name = "distilbert.embeddings.LayerNorm"
-    tables = [whole.tensors[f"distilbert.embeddings.{kind}_embeddings.weight"] for kind in ("word", "position")]
-    given = batch()
-    summed = tables[0][given["input_ids"]] + tables[1][: given["input_ids"].shape[1]]
-    rows = summed[given["attention_mask"].bool()]
-    few = rows[:, stays]
-    ratio, shift = means.norms[name]
-    deviation = rows.std(dim=1, correction=0)
-    assert ratio == pytest.approx((few.std(dim=1, correction=0) / deviation).mean().item(), rel=1e-4)
-    assert shift == pytest.approx(((few.mean(dim=1) - rows.mean(dim=1)) / deviation).mean().item(), abs=1e-5)
-    mended = compensated(whole, cut(whole, some), some, means)
-    weight = whole.tensors[f"{name}.weight"][stays]
-    assert torch.allclose(mended.tensors[f"{name}.weight"], weight * ratio)
-    assert torch.allclose(mended.tensors[f"{name}.bias"], whole.tensors[f"{name}.bias"][stays] + weight * shift)
+def test_padding_does_not_count_for_the_mean_of_a_unit(tmp_path: Path) -> None:
+    model, given = transformers_model(checkpoint_of(tmp_path)), batch()
+    alone = [{name: tensor[:1, :7] for name, tensor in given.items()}, {name: t[1:] for name, t in given.items()}]
+    together, apart = mean_units(model, [given]), mean_units(model, alone)
+    assert together.shape == (2, 64) and torch.allclose(together, apart, atol=1e-5)
+    assert together.abs().min() > 0
