@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,11 @@ def test_import_edgebert_loads_numpy_and_tokenizers_at_most() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     added = {name.split(".")[0] for name in done.stdout.split()}
     assert added - sys.stdlib_module_names <= {"edgebert", "numpy", "tokenizers"}
+
+
+def test_the_wheel_holds_every_package() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
+    listed = settings["options"]["packages"].split()
+    found = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in PACKAGE.rglob("__init__.py")}
+    assert found <= set(listed), "a package that setup.cfg does not name"
