@@ -16,6 +16,8 @@ FOLDER = default_checkpoint()
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEV = Path(os.environ.get("EDGEBERT_SHARED", REPOSITORY.parent / "shared")) / "data" / "sst2" / "dev.tsv"
 
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+
 OBVIOUS = [
     ("A wonderful, moving film with superb acting.", "POSITIVE"),
     ("This is the worst movie I have ever seen.", "NEGATIVE"),
@@ -55,7 +57,7 @@ def classify():
 
 def test_it_is_small_and_whole():
     sizes = {path.name: path.stat().st_size for path in FOLDER.iterdir()}
-    assert set(sizes) == {"README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert set(sizes) == {"README.md", "config.json", "distill.json", "losses.svg", "model.safetensors", *TOKENIZER}
     assert sum(sizes.values()) <= 8_000_000
 
 

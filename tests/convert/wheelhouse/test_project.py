@@ -133,14 +133,14 @@ def test_an_installed_wheel_is_put_together_again(whole_wheel: Path, site: Path)
 
 @pytest.mark.parametrize("fault", ["altered", "missing"])
 def test_an_installation_that_is_not_whole_is_refused(site: Path, fault: str) -> None:
-    path = site / "edgebert/compress/sst2.py"
+    path = site / "edgebert/compress/trim.py"
     if fault == "missing":
         path.unlink()
     else:
         path.write_text(path.read_text() + "\n")
     wrong = "is missing" if fault == "missing" else "is not the one that was installed"
     said = rebuild(site)
-    assert said == f"OutputError: EdgeBERT's own wheel cannot be made: its file edgebert/compress/sst2.py {wrong}."
+    assert said == f"OutputError: EdgeBERT's own wheel cannot be made: its file edgebert/compress/trim.py {wrong}."
 
 
 def test_files_that_nobody_installed_are_refused(site: Path) -> None:

@@ -1,8 +1,10 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebert.compress.sst2 import Phrase, as_written, hold_out, read
+from benchmarks.sst2_texts import Phrase, both_spellings, hold_out, joined, read, varied, write_table
 from edgebert.errors import DataError
 
 SENTENCES = [Phrase(f"this is sentence number {n} of the small corpus .", n % 2) for n in range(10)]
@@ -73,5 +75,39 @@ def test_more_sentences_than_there_are_is_refused():
         hold_out([*SENTENCES, *PARTS], sentences=11, seed=0)
 
 
-def test_contractions_are_joined():
-    assert as_written("it is n't good , and he ca n't act") == "it isn't good , and he can't act"
+def test_contractions_are_joined_as_well():
+    phrase, plain = Phrase("it is n't good , and he ca n't act", 0), Phrase("a film", 1)
+    assert both_spellings([phrase, plain, phrase]) == [phrase, plain, Phrase("it isn't good , and he can't act", 0)]
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path):
+    write_table(tmp_path / "table.tsv", SENTENCES)
+    assert read(tmp_path / "table.tsv") == SENTENCES
+
+
+@given(seed=st.integers(0, 1000), longest=st.integers(8, 90))
+def test_long_texts_are_made_of_phrases_of_one_label(seed, longest):
+    texts = list(joined(SENTENCES, count=20, longest=longest, seed=seed))
+    assert len(texts) == 20
+    for text in texts:
+        numbers = [int(word) for word in text.split() if word.isdigit()]
+        assert text == " ".join(SENTENCES[number].text for number in numbers)
+        assert 1 <= len(numbers) <= 10
+        assert len({number % 2 for number in numbers}) == 1
+        assert len(text.split()) <= max(longest, 10)
+    assert texts == list(joined(SENTENCES, count=20, longest=longest, seed=seed))
+
+
+def test_of_varied_texts_a_tenth_of_the_words_is_gone_and_a_tenth_is_another_one():
+    text = " ".join(f"w{n}" for n in range(50))
+    found = list(varied([text], count=200, seed=0))
+    gone = changed = 0
+    for one in found:
+        words = one.split(" ")
+        assert set(words) <= set(text.split())
+        gone += 50 - len(words)
+        own = [int(word[1:]) for word in words]
+        changed += sum(b <= a for a, b in itertools.pairwise(own))
+    assert 0.08 < gone / (200 * 50) < 0.12
+    assert 0.05 < changed / (200 * 50) < 0.15  # a word put in by chance mostly breaks the order before or after it
+    assert "" not in varied(["a"], count=100, seed=0)

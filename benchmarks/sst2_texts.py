@@ -1,9 +1,9 @@
-"""SST-2 in GLUE's form: reading it, holding out whole sentences, and undoing its spelling of contractions."""
+"""SST-2 in GLUE's form as texts to distil from: whole sentences held out, and the phrases as people write them."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,9 +75,53 @@ def hold_out(phrases: Sequence[Phrase], *, sentences: int, seed: int) -> tuple[l
     return kept, held_out
 
 
-def as_written(text: str) -> str:
-    """The text with its contractions joined as people write them: ``is n't`` becomes ``isn't``."""
-    return text.replace(" n't", "n't")
+def both_spellings(phrases: Sequence[Phrase]) -> list[Phrase]:
+    """The distinct phrases, and those with a contraction once more as people write it: ``isn't`` for ``is n't``."""
+    written = [Phrase(phrase.text.replace(" n't", "n't"), phrase.label) for phrase in phrases]
+    return list(dict.fromkeys([*phrases, *written]))
+
+
+def joined(phrases: Sequence[Phrase], *, count: int, longest: int, seed: int) -> Iterator[str]:
+    """Long texts made of short ones of one label, so that positions beyond the longest phrase are trained too.
+
+    Args:
+        phrases: what to join, of both labels.
+        count: how many texts to make, each of 2 to 10 phrases.
+        longest: most words of a text.
+        seed: of the choice.
+    """
+    chance = random.Random(seed)
+    by_label = [[phrase.text for phrase in phrases if phrase.label == label] for label in (0, 1)]
+    for _ in range(count):
+        parts = chance.choices(chance.choice(by_label), k=chance.randint(2, 10))
+        while len(parts) > 1 and sum(part.count(" ") + 1 for part in parts) > longest:
+            parts.pop()
+        yield " ".join(parts)
+
+
+def varied(texts: Sequence[str], *, count: int, seed: int) -> Iterator[str]:
+    """Texts with some words left out and some exchanged, so that the teacher tells what a word changes.
+
+    As in Tang et al. 2019 (arXiv 1903.12136, section 4), of each text one word in ten is left out, and one in ten is
+    another one, as frequent words are.
+
+    Args:
+        texts: what to vary, each of several words.
+        count: how many texts to make.
+        seed: of the choice.
+    """
+    chance = random.Random(seed)
+    words = [word for text in texts for word in text.split(" ")]
+    for text in chance.choices(texts, k=count):
+        drawn = ((word, chance.random()) for word in text.split(" "))
+        kept = [chance.choice(words) if value < 0.1 else word for word, value in drawn if value < 0.9]
+        yield " ".join(kept) or text
+
+
+def write_table(path: Path, phrases: Sequence[Phrase]) -> None:
+    """Writes phrases in GLUE's form."""
+    lines = ["sentence\tlabel", *(f"{phrase.text}\t{phrase.label}" for phrase in phrases)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _whole_sentences(phrases: Sequence[Phrase]) -> list[Phrase]:
