@@ -101,6 +101,7 @@ def test_the_commands_make_a_measured_checkpoint(
     monkeypatch.setattr(script, "JOINED_TEXTS", 5)
     monkeypatch.setattr(script, "VARIED_TEXTS", 50)
     monkeypatch.setattr(script, "STUDENT", {"--layers": "2", "--dim": "16", "--heads": "2"})
+    monkeypatch.setitem(script.RECIPE, "--max-steps", "30")
     monkeypatch.setitem(script.RECIPE, "--precision", "fp32")
     teacher, out, work = save_teacher(tmp_path / "teacher"), tmp_path / "results/default", tmp_path / "work"
     out.parent.mkdir()
