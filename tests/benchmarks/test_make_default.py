@@ -121,7 +121,7 @@ def test_the_commands_make_a_measured_checkpoint(
     right = int((logits.argmax(dim=-1) == torch.tensor([int(label) for _, label in rows])).sum())
     card = (out / "README.md").read_text(encoding="utf-8")
     assert int(re.search(r"\((\d+)\s+right\)", card)[1]) == right  # type: ignore[index]
-    assert "## Scores" in card and "| `onnx-int8` | 0.0 MB | " in card and str(tmp_path) not in card
+    assert "## Scores" in card and "| `onnx-int8` | 0.1 MB | " in card and str(tmp_path) not in card
     assert str(tmp_path) not in (out / "distill.json").read_text(encoding="utf-8")
 
 
