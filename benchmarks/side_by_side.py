@@ -96,6 +96,7 @@ def main() -> None:
     )
     parser.add_argument("--eval", type=Path, required=True, metavar="FILE", help="texts with right answers")
     parser.add_argument("--held-out", type=int, metavar="SEED", help="use the half that a cascade was not fitted on")
+    parser.add_argument("--timed", type=int, metavar="N", help="time the first N texts alone (accuracy: all of them)")
     parser.add_argument("--lengths", type=int, nargs="+", default=[16, 64, 128], metavar="N")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--repetitions", type=int, default=30, metavar="N")
@@ -106,6 +107,7 @@ def main() -> None:
     data = load_eval(arguments.eval, labels, problem_type="single_label_classification")
     places = range(len(data.inputs)) if arguments.held_out is None else halves(len(data.inputs), arguments.held_out)[1]
     texts, right = [data.inputs[place] for place in places], [data.labels[place] for place in places]
+    timed = texts[: arguments.timed]
     made = {one.bundle: inputs(one.bundle, arguments.lengths) for one in chosen}
     before = load_average()
     rounds: list[dict[str, Any]] = []
@@ -113,7 +115,7 @@ def main() -> None:
         row: dict[str, Any] = {}
         for one in random.Random(number).sample(chosen, len(chosen)):
             print(f"round {number + 1} of {arguments.rounds}: {one.name}", file=sys.stderr, flush=True)
-            job = Job(str(one.bundle), one.artifact, None, arguments.repetitions, made[one.bundle], texts, texts)
+            job = Job(str(one.bundle), one.artifact, None, arguments.repetitions, made[one.bundle], timed, timed)
             trial = run_worker(job)
             if not isinstance(trial, Trial):
                 sys.exit(f"{one.name}: {trial}")
@@ -123,7 +125,7 @@ def main() -> None:
                 },
                 "texts_mean_ms": statistics.mean(trial.sample_ms),
                 "texts_p50_ms": statistics.median(trial.sample_ms),
-                "texts_per_second": len(texts) / trial.stream_seconds,
+                "texts_per_second": len(timed) / trial.stream_seconds,
                 "peak_rss_bytes": trial.peak_rss,
                 "runtime": f"{trial.facts.distribution} {trial.facts.version}",
                 "threads": trial.facts.threads,

@@ -36,7 +36,8 @@ class OnnxEngine:
 
     The session has one pool of ``threads`` threads (the calling thread is one of them) and runs one operator at a
     time. The pool's threads spin for a short while after each operator, which is ONNX Runtime's default and its
-    fastest setting: a model that is in use keeps ``threads`` cores busy. ``InferenceSession.run`` is thread-safe.
+    fastest setting, but not after the last one of a run: they would take the cores from the next text's tokenizer,
+    from other models of the process and from a cascade's bigger model. ``InferenceSession.run`` is thread-safe.
     """
 
     def __init__(self, artifact: Artifact, files: list[Path], threads: int, runtime: Runtime) -> None:
@@ -113,6 +114,7 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     # Errors arrive as exceptions; below "fatal" they would be printed to stderr as well.
     options.log_severity_level = 4
     return options
