@@ -138,13 +138,13 @@ def test_other_settings_and_the_older_post_processor(program: Program, changed_f
 def test_the_longest_added_token_wins(program: Program, changed_file: Callable[..., Path]) -> None:
     def change(content: Any) -> None:
         vocabulary = content["model"]["vocab"]
-        assert "film noir" not in vocabulary
+        assert not {"film noir", "\u1ebd"} & set(vocabulary)
         size = len(vocabulary)
-        for number, token in ((vocabulary["film"], "film"), (size, "film noir"), (size + 1, "é")):
+        for number, token in ((vocabulary["film"], "film"), (size, "film noir"), (size + 1, "\u1ebd")):
             plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
             content["added_tokens"].append({"id": number, "content": token, **plain})
 
-    texts = ["a film noir, a film, Film, films", "filmfilm noir", "caf\u00e9 e\u0301", "film noi"]
+    texts = ["a film noir, a film, Film, films", "filmfilm noir", "caf\u1ebd e\u0303", "film noi"]
     assert_same_ids(program, changed_file(change), texts)
 
 
