@@ -97,6 +97,7 @@ def megabytes(site: Path) -> float:
     return sum(path.stat().st_size for path in files) / MEGABYTE
 
 
+@pytest.mark.full  # a second whole install on the emulated board
 def test_by_name_it_brings_all_that_pip_would(install: Install, default_bundle: Path, tmp_path: Path) -> None:
     """The command of INSTALL.txt, and of the target's page."""
     fresh = install("edgebert[tflite]")

@@ -39,6 +39,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.full  # a conversion, which the page of the command runs as well
 def test_convert_takes_what_it_writes(tmp_path: Path) -> None:
     """In processes of their own: what the libraries print on import must not be seen either."""
     (tmp_path / "texts.tsv").write_text("\n".join(["sentence", *TEXTS]) + "\n")

@@ -69,6 +69,7 @@ def test_the_suite_passes(tmp_path: Path, jetson_bundle: Path) -> None:
     assert board.calls("build")
 
 
+@pytest.mark.full  # a run of the whole suite each: `make test` runs it once, and with one fault of CUDA
 @pytest.mark.parametrize("version", ["8.6", "11"])
 def test_the_suite_passes_with_other_versions(version: str, tmp_path: Path, jetson_bundle: Path) -> None:
     board = make_board(tmp_path, version)
@@ -82,6 +83,7 @@ def test_the_suite_passes_with_other_versions(version: str, tmp_path: Path, jets
     assert ("skipped" in told) == (version == "8.6")
 
 
+@pytest.mark.full  # a run of the whole suite each: `make test` runs it once, and with one fault of CUDA
 @pytest.mark.parametrize(("version", "chosen", "passed"), [("8.6", "ctrl_c", 1), ("10.3", "test", 3)])
 def test_interrupting_a_build_passes(
     version: str, chosen: str, passed: int, tmp_path: Path, jetson_bundle: Path
@@ -92,6 +94,7 @@ def test_interrupting_a_build_passes(
     assert counts(done)["passed"] == passed
 
 
+@pytest.mark.full  # a run of the whole suite each: `make test` runs it once, and with one fault of CUDA
 @pytest.mark.parametrize("fault", ["wrong-answers", "nan", "oom-build", "crash-build", "deserialize-none"])
 def test_the_suite_fails_where_the_device_does(fault: str, tmp_path: Path, jetson_bundle: Path) -> None:
     board = make_board(tmp_path, "10.3")
@@ -101,6 +104,7 @@ def test_the_suite_fails_where_the_device_does(fault: str, tmp_path: Path, jetso
     assert "passed" not in counts(done), done.stdout[-4000:]
 
 
+@pytest.mark.full  # a run of the whole suite each: `make test` runs it once, and with one fault of CUDA
 @pytest.mark.parametrize(
     ("fault", "chosen"),
     [

@@ -29,7 +29,11 @@ KINDS: dict[str, tuple[tuple[str, ...], str, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+# Thirty labels in `make test-full` alone: one conversion more.
+_PARAMS = [pytest.param(kind, marks=pytest.mark.full) if kind == "thirty labels" else kind for kind in KINDS]
+
+
+@pytest.fixture(scope="module", params=_PARAMS)
 def kind(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Any, list[tuple[str, Any]], Path, Report]]:
