@@ -14,6 +14,8 @@ from tests.arm64.compare import assert_same_answers
 from tests.arm64.conftest import ARTIFACTS, Told, ask_all, ask_board, jobs
 from tests.arm64.root import Board
 
+pytestmark = pytest.mark.full  # over a minute: every task on an emulated CPU; test_offline.py answers on one as well
+
 TEXTS = 10
 SENTENCES = 40
 DOT_PRODUCT = {"cortex-a53": False, "cortex-a72": False, "cortex-a76": True, "cortex-a78ae": True}
