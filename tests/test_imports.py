@@ -15,7 +15,7 @@ HEAVY = {
     "torch", "transformers", "optimum", "onnx", "onnxruntime", "openvino", "rich", "click", "ai_edge_litert",
     "tflite_runtime", "tensorrt", "nncf", "litert_torch", "safetensors", "scipy", "pandas",
 }  # fmt: skip
-DEVICE = ("errors", "_version", "bundle", "devices", "runtime")
+DEVICE = ("errors", "_version", "bundle", "devices", "runtime", "pages")
 ENGINE_IMPORTS = {
     "edgebert.runtime.engines.onnx": {"onnxruntime"},
     "edgebert.runtime.engines.openvino": {"openvino"},
@@ -27,10 +27,11 @@ ALLOWED = {
     "bundle": {"errors"},
     "devices": {"errors"},
     "assets": {"errors"},
+    "pages": set[str](),
     "runtime": {"bundle", "devices", "errors"},
-    "convert": {"runtime", "bundle", "devices", "errors", "assets", "_version"},
-    "bench": {"runtime", "bundle", "devices", "errors", "assets", "_version"},
-    "compress": {"convert", "runtime", "bundle", "devices", "errors", "assets", "_version"},
+    "convert": {"runtime", "bundle", "devices", "pages", "errors", "assets", "_version"},
+    "bench": {"runtime", "bundle", "devices", "pages", "errors", "assets", "_version"},
+    "compress": {"convert", "runtime", "bundle", "devices", "pages", "errors", "assets", "_version"},
     "cli": {"convert", "bench", "compress", "runtime", "bundle", "devices", "errors", "assets", "_version"},
 }
 """What each room may import: ``cli -> bench | compress -> convert -> runtime -> bundle, devices -> errors``."""

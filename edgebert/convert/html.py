@@ -5,16 +5,12 @@ One self-contained page without script or external resource. All text that comes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from string import Template
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from edgebert.convert.html_style import STYLE
 from edgebert.convert.html_table import columns, table
 from edgebert.convert.html_text import (
-    capitalized,
     differing,
-    escape,
     metric_name,
     metric_scale,
     metric_title,
@@ -22,7 +18,9 @@ from edgebert.convert.html_text import (
     points,
 )
 from edgebert.convert.report import FAILED, PASSED, REFUSED, Evaluation, Report
-from edgebert.convert.svg import difference_plot, legend, size_plot
+from edgebert.convert.svg import difference_plot, size_plot
+from edgebert.pages import frame, series
+from edgebert.pages.text import capitalized, escape
 
 _LABELS_SHOWN = 12
 _PROBLEM_TYPES = {
@@ -30,44 +28,6 @@ _PROBLEM_TYPES = {
     "multi_label_classification": "any number of labels per text",
     "regression": "regression",
 }
-
-_PAGE = Template("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>$name: evidence</title>
-<style>$style</style>
-</head>
-<body>
-<h1>$name</h1>
-<p class="verdict">$verdict</p>
-<h2>Artifacts</h2>
-<div class="scroll"><table>
-$table
-</table></div>
-<h2>What the columns say</h2>
-<dl>
-$columns
-</dl>
-$plots
-<h2>What it was measured on</h2>
-<dl>
-$facts
-</dl>
-</body>
-</html>
-""")
-
-_FIGURE = Template("""\
-<figure>
-<h2>$title</h2>
-$plot
-<figcaption>$caption</figcaption>
-</figure>
-""")
 
 
 def to_html(report: Report) -> str:
@@ -80,15 +40,17 @@ def to_html(report: Report) -> str:
         The page, which encodes as UTF-8 whatever characters the report's names hold.
     """
     shown = columns(report)
-    return _PAGE.substitute(
-        name=escape(report.name),
-        style=STYLE,
-        verdict=escape(_verdict(report)),
-        table=table(report.artifacts, shown),
-        columns=_pairs((column.title, escape(column.meaning)) for column in shown),
-        plots=_plots(report),
-        facts=_pairs(_facts(report)),
-    )
+    body = [
+        "<h2>Artifacts</h2>",
+        frame.table(table(report.artifacts, shown)),
+        "<h2>What the columns say</h2>",
+        frame.definitions((column.title, escape(column.meaning)) for column in shown),
+        _plots(report),
+        "<h2>What it was measured on</h2>",
+        frame.definitions(_facts(report)),
+    ]
+    name = report.name
+    return frame.document(title=f"{name}: evidence", heading=name, verdict=_verdict(report), body="\n".join(body))
 
 
 def _verdict(report: Report) -> str:
@@ -145,9 +107,10 @@ def _plots(report: Report) -> str:
         caption = (
             "The most that an output for an input of that length is off from float32's, alone, padded, and beside "
             "another text. "
-            f"{legend(measured)} A difference of exactly 0 is drawn at the bottom."
+            f"{series.legend((a.backend, a.precision) for a in measured)} "
+            "A difference of exactly 0 is drawn at the bottom."
         )
-        figures.append(_figure("Output difference over input length", caption, plot))
+        figures.append(frame.figure("Output difference over input length", plot, caption))
     metric = report.evaluation.metric
     if metric is None:
         title, caption = "Agreement over size", "Further up and further left is better."
@@ -158,12 +121,8 @@ def _plots(report: Report) -> str:
         title, caption = f"{metric_title(metric)} over size", "Further up and further left is better."
         plot = size_plot(measured, axis, lambda m: scale * m.scores[0].value if m.scores else None, scale * reference)
     if plot:
-        figures.append(_figure(title, caption, plot))
-    return f'<div class="plots">{"".join(figures)}</div>' if figures else ""
-
-
-def _figure(title: str, caption: str, plot: str) -> str:
-    return _FIGURE.substitute(title=escape(title), caption=escape(caption), plot=plot)
+        figures.append(frame.figure(title, plot, caption))
+    return frame.figures(figures)
 
 
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
@@ -212,7 +171,3 @@ def _machine(machine: Mapping[str, Any]) -> Iterator[str]:
     if machine.get("memory_bytes"):
         yield f"{machine['memory_bytes'] / 1e9:.1f} GB of memory"
     yield from map(str, machine.get("isa", ()))
-
-
-def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"<dt>{escape(term)}</dt><dd>{meaning}</dd>" for term, meaning in pairs)

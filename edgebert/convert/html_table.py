@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from edgebert.convert.evidence import Measurement, TaskScore
 from edgebert.convert.html_text import (
     differing,
-    escape,
-    megabytes,
     metric_meaning,
     metric_title,
     metric_value,
@@ -17,6 +15,7 @@ from edgebert.convert.html_text import (
 )
 from edgebert.convert.report import Evaluation, Outcome, Report
 from edgebert.convert.target import GateLimits
+from edgebert.pages.text import escape, megabytes
 
 _FLOAT32_BYTES = 4
 _NONE = "–"

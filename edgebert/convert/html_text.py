@@ -1,13 +1,9 @@
-"""How ``evidence.html`` writes texts and numbers."""
+"""How ``evidence.html`` writes metrics and counts."""
 
 from __future__ import annotations
 
-import html
-import re
-
 from edgebert.convert.evidence import Measurement
-
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+from edgebert.pages.text import capitalized
 
 _METRICS = {
     "accuracy": ("accuracy", "Share of the texts that get the right label", 100),
@@ -27,19 +23,9 @@ _METRICS = {
 }
 
 
-def escape(text: str) -> str:
-    """``text`` as HTML, also as the value of a quoted attribute; characters that no page may hold become U+FFFD."""
-    return html.escape(_FORBIDDEN.sub("\ufffd", text))
-
-
 def metric_name(metric: str) -> str:
     """What people call a metric of a task, within a sentence."""
     return _METRICS[metric][0]
-
-
-def capitalized(text: str) -> str:
-    """``text`` as the beginning of a sentence."""
-    return text[:1].upper() + text[1:]
 
 
 def metric_title(metric: str) -> str:
@@ -71,8 +57,3 @@ def points(difference: float) -> str:
 def differing(measured: Measurement) -> int:
     """How many texts or tokens the artifact decides otherwise than float32."""
     return round((1 - measured.label_agreement) * measured.decisions)
-
-
-def megabytes(size: int) -> str:
-    """A number of bytes in MB (a million bytes), to three digits or more."""
-    return f"{size / 1e6:,.1f} MB" if size >= 10e6 else f"{size / 1e6:.3g} MB"

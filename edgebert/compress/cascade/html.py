@@ -3,62 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from string import Template
 
 from edgebert.compress.cascade.plot import share_plot
 from edgebert.compress.cascade.report import CascadeReport, Pair
-from edgebert.convert.html_style import STYLE
-from edgebert.convert.html_text import escape, points
+from edgebert.convert.html_text import points
+from edgebert.pages import frame
+from edgebert.pages.text import escape
 
-_PAGE = Template("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>$name: cascade</title>
-<style>$style</style>
-</head>
-<body>
-<h1>$name</h1>
-<p class="verdict">$verdict</p>
-<h2>Pairs of artifacts</h2>
-<div class="scroll"><table>
-<thead><tr>$head</tr></thead>
-$rows
-</table></div>
-<div class="plots"><figure>
-<h2>Accuracy over the share escalated</h2>
-$plot
-<figcaption>$caption</figcaption>
-</figure></div>
-<h2>How it was measured</h2>
-<dl>
-$facts
-</dl>
-</body>
-</html>
-""")
 _COLUMNS = ("Small", "Bigger", "Escalated", "Accuracy", "Bigger alone", "Small alone", "Drop, points", "Lost, gained")
 
 
 def to_html(report: CascadeReport) -> str:
     """The evidence as one HTML page."""
     worst = report.worst
-    return _PAGE.substitute(
-        name=escape(report.name),
-        style=STYLE,
-        verdict=escape(_verdict(report)),
-        head="".join(f"<th{_numeric(index)}>{title}</th>" for index, title in enumerate(_COLUMNS)),
-        rows="\n".join(_row(pair) for pair in report.pairs),
-        plot=share_plot(report.curve, worst.escalated, worst.accuracy),
-        caption=escape(
-            f"{worst.small} and {worst.big}, which lose the most. The cross is the cascade; the line is what it would "
-            f"be with other thresholds. At the right end the bigger one answers every text."
-        ),
-        facts="\n".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in _facts(report)),
+    head = "".join(f"<th{_numeric(index)}>{title}</th>" for index, title in enumerate(_COLUMNS))
+    rows = "\n".join(_row(pair) for pair in report.pairs)
+    caption = (
+        f"{worst.small} and {worst.big}, which lose the most. The cross is the cascade; the line is what it would be "
+        f"with other thresholds. At the right end the bigger one answers every text."
     )
+    plot = share_plot(report.curve, worst.escalated, worst.accuracy)
+    body = [
+        "<h2>Pairs of artifacts</h2>",
+        frame.table(f"<thead><tr>{head}</tr></thead>\n{rows}"),
+        frame.figures([frame.figure("Accuracy over the share escalated", plot, caption)]),
+        "<h2>How it was measured</h2>",
+        frame.definitions((term, escape(text)) for term, text in _facts(report)),
+    ]
+    name = report.name
+    return frame.document(title=f"{name}: cascade", heading=name, verdict=_verdict(report), body="\n".join(body))
 
 
 def _verdict(report: CascadeReport) -> str:

@@ -6,14 +6,14 @@ One self-contained page without script or external resource. All text that comes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from string import Template
 
 from edgebert.compress.search.budget import minutes
 from edgebert.compress.search.plot import scatter
 from edgebert.compress.search.report import LATENCY, MEASURED, SIZE, Frontier
 from edgebert.compress.search.table import header, remarks, rows
-from edgebert.convert.html_style import STYLE
-from edgebert.convert.html_text import capitalized, escape, metric_name, metric_scale, metric_title
+from edgebert.convert.html_text import metric_name, metric_scale, metric_title
+from edgebert.pages import frame
+from edgebert.pages.text import capitalized, escape
 
 _STYLE = """
 .plots{grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr))}
@@ -21,40 +21,6 @@ svg .kept{fill:var(--ink)}svg .beaten{fill:var(--paper)}.frontier{stroke:var(--o
 tr{border-bottom:1px solid var(--line)}td:first-child{font-weight:600}td{white-space:nowrap}
 .quiet{color:var(--soft)}
 """
-
-_PAGE = Template("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>$name: size, $metric and latency</title>
-<style>$style</style>
-</head>
-<body>
-<h1>$name</h1>
-<p class="verdict">$verdict</p>
-<div class="plots">$plots</div>
-<h2>Points</h2>
-<div class="scroll"><table>
-$table
-</table></div>
-$remarks
-<h2>What the columns say</h2>
-<dl>
-$columns
-</dl>
-<h2>How each was made</h2>
-<p>In an empty folder. What a later point begins with stands among its commands.</p>
-$commands
-<h2>What it was measured on</h2>
-<dl>
-$facts
-</dl>
-</body>
-</html>
-""")
 
 
 def to_html(frontier: Frontier) -> str:
@@ -66,17 +32,26 @@ def to_html(frontier: Frontier) -> str:
     Returns:
         The page, which encodes as UTF-8 whatever characters the report's names hold.
     """
-    return _PAGE.substitute(
-        name=escape(_short(frontier.checkpoint)),
-        metric=escape(metric_name(frontier.metric)),
-        style=STYLE + _STYLE,
-        verdict=escape(_verdict(frontier)),
-        plots=_plots(frontier),
-        table=_table(frontier),
-        remarks=_remarks(frontier),
-        columns=_pairs(_columns(frontier)),
-        commands=_commands(frontier),
-        facts=_pairs(_facts(frontier)),
+    name = _short(frontier.checkpoint)
+    body = [
+        _plots(frontier),
+        "<h2>Points</h2>",
+        frame.table(_table(frontier)),
+        _remarks(frontier),
+        "<h2>What the columns say</h2>",
+        _definitions(_columns(frontier)),
+        "<h2>How each was made</h2>",
+        "<p>In an empty folder. What a later point begins with stands among its commands.</p>",
+        _commands(frontier),
+        "<h2>What it was measured on</h2>",
+        _definitions(_facts(frontier)),
+    ]
+    return frame.document(
+        title=f"{name}: size, {metric_name(frontier.metric)} and latency",
+        heading=name,
+        verdict=_verdict(frontier),
+        body="\n".join(body),
+        style=_STYLE,
     )
 
 
@@ -105,9 +80,8 @@ def _plots(frontier: Frontier) -> str:
     ):
         plot = scatter(points, names, x=x, y=axis, whole=frontier.whole.name)
         if plot:
-            heading = escape(f"{metric_title(frontier.metric)} {title}")
-            figures.append(f"<figure><h2>{heading}</h2>{plot}<figcaption>{caption}</figcaption></figure>")
-    return "".join(figures)
+            figures.append(frame.figure(f"{metric_title(frontier.metric)} {title}", plot, caption))
+    return frame.figures(figures)
 
 
 def _table(frontier: Frontier) -> str:
@@ -180,8 +154,8 @@ def _facts(frontier: Frontier) -> Iterator[tuple[str, str]]:
     yield "Ended at", frontier.created
 
 
-def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"<dt>{escape(term)}</dt><dd><bdi>{escape(meaning)}</bdi></dd>" for term, meaning in pairs)
+def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
+    return frame.definitions((term, f"<bdi>{escape(meaning)}</bdi>") for term, meaning in pairs)
 
 
 def _short(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The style sheet of ``evidence.html``: light and dark, wide, narrow and on paper."""
+"""The style sheet of every page: light and dark, wide, narrow and on paper."""
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--paper:#fff;--band:#f4f6f8;--bad:#b3261e;
