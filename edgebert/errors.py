@@ -22,6 +22,7 @@ The tree::
 
     UserWarning
     ├── BackendFallbackWarning    a better artifact was passed over
+    ├── RankingWarning            the ranking that was measured on this device cannot be used
     └── SlowBackendWarning        the artifact that runs is slower than it could be
 
 Each class has a stable ``code`` (for logs and programs) and an ``exit_code`` (for the command line). Each error says
@@ -190,6 +191,10 @@ class SelectionError(BackendError):
 
 class BackendFallbackWarning(UserWarning):
     """A better artifact was passed over; the message says which and why."""
+
+
+class RankingWarning(UserWarning):
+    """The ranking that ``edgebert tune`` keeps of a bundle cannot be used; the message says why."""
 
 
 class SlowBackendWarning(UserWarning):

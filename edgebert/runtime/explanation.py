@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgebert.bundle import Cascade
@@ -58,18 +59,35 @@ class StageExplanation:
 
 
 @dataclass(frozen=True, slots=True)
+class Tuned:
+    """The ranking of ``edgebert tune`` that decided the order.
+
+    Attributes:
+        created: when it was measured, RFC 3339 UTC time.
+        objective: what for: ``"latency"``, ``"throughput"``, ``"memory"`` or ``"energy"``.
+        figures: configuration -> its figure with unit, best first.
+    """
+
+    created: str
+    objective: str
+    figures: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a model runs the way it does. ``str()`` gives a text for people.
 
     Attributes:
         bundle: the bundle's name.
         chosen: id of the artifact that runs.
-        profile: the target profile that ranked it; ``None`` when no profile matches this machine.
+        profile: the target profile that names it; ``None`` when no profile that matches this machine does.
         facts: what the engine says of itself.
         self_test: the self-test that it passed at load.
         tokenizer: what makes the tokens: ``tokenizers`` and its version, or Python alone and why.
         verdicts: every artifact that was considered, best first.
         bigger: of a cascade, the model that answers where this one is not sure; else ``None``.
+        tuned: the ranking that was measured on this device and gave the order; ``None`` where none was used.
+        not_tuned: why the ranking that there is was not used; empty where there is none.
     """
 
     bundle: str
@@ -80,11 +98,16 @@ class Explanation:
     tokenizer: str
     verdicts: tuple[Verdict, ...]
     bigger: StageExplanation | None = None
+    tuned: Tuned | None = None
+    not_tuned: str = ""
 
     def __str__(self) -> str:
         facts = self.facts
         details = "".join(f", {name} {value}" for name, value in facts.details.items())
-        ranking = f"of profile {self.profile}" if self.profile else "of the manifest, as no profile matches"
+        if self.tuned is not None:
+            order = f"measured on {self.tuned.created[:10]} for {self.tuned.objective}"
+        else:
+            order = f"of profile {self.profile}" if self.profile else "of the manifest, as no profile matches"
         lines = [
             f"{self.bundle}: {self.chosen} on {facts.distribution} {facts.version} "
             f"({facts.device}, threads {facts.threads}{details})",
@@ -92,7 +115,8 @@ class Explanation:
             f"(tolerance {self.self_test.tolerance:.2g})",
             *([f"slow: {facts.slowdown}"] if facts.slowdown else []),
             f"tokenizer: {self.tokenizer}",
-            f"artifacts, best first, in the order {ranking}:",
+            *([f"ranking: {self.not_tuned}"] if self.not_tuned else []),
+            f"artifacts, best first, in the order {order}:",
         ]
         width = max(len(verdict.artifact) for verdict in self.verdicts)
         for verdict in self.verdicts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgebert.bundle import Bundle, Golden, open_bundle
@@ -16,15 +17,17 @@ from edgebert.errors import (
     IntegrityError,
     OutputError,
     PlanError,
+    RankingWarning,
     SelectionError,
     SlowBackendWarning,
 )
 from edgebert.runtime.bigger import open_bigger
 from edgebert.runtime.engines import NEEDS_PLAN, build_engine
-from edgebert.runtime.explanation import CHOSEN, FAILED, NO_PLAN, NOT_NEEDED, Explanation, Verdict, cannot_run
+from edgebert.runtime.explanation import CHOSEN, FAILED, NO_PLAN, NOT_NEEDED, Explanation, Tuned, Verdict, cannot_run
 from edgebert.runtime.guard import GuardedEngine
 from edgebert.runtime.model import Model
-from edgebert.runtime.selection import Candidate, rank
+from edgebert.runtime.ranking_store import Found, find_ranking
+from edgebert.runtime.selection import Candidate, Configuration, Measured, rank
 from edgebert.runtime.tasks import open_task
 from edgebert.runtime.tokenization import TextTokenizer
 
@@ -38,10 +41,12 @@ def load(
     threads: int | None = None,
     strict: bool = False,
     build: bool = False,
+    tuned: bool = True,
 ) -> Model:
     """Load a bundle with the best artifact that works on this machine.
 
-    Artifacts are tried in the order of the target profile that matches the machine. Each one must have the right
+    Artifacts are tried in the order that ``edgebert tune`` measured on this machine, with the threads that were best,
+    or else in that of the target profile that matches the machine. Each one must have the right
     hashes, open in its backend and pass a golden self-test. One that fails is passed over with a
     :class:`~edgebert.errors.BackendFallbackWarning`. One that cannot run here because something is not installed or
     the CPU lacks a feature is no failure: only :meth:`Model.explain` tells of it. One whose backend runs without its
@@ -49,17 +54,20 @@ def load(
     of which this device has built no plan yet is passed over with a warning that says how to build it.
 
     Of a cascade, the bigger bundle inside is loaded as well, with the same arguments: ``artifact="onnx-int8"`` runs
-    that artifact of both.
+    that artifact of both. A ranking is of the cascade as a whole.
 
     Args:
         path: the bundle's directory.
         artifact: run this artifact and no other.
         backend: run only artifacts for this backend.
         precision: run only artifacts of this precision.
-        threads: compute threads; ``None`` for the profile's number, or else one per physical core.
+        threads: compute threads; ``None`` for the number that was measured to be best, or else the profile's, or else
+            one per physical core. Of a ranking that was measured, only what is about this number counts.
         strict: raise the error of an artifact that fails instead of trying the next. To be slow is not to fail: turn
             the warning into an error with ``warnings.simplefilter("error", edgebert.SlowBackendWarning)``.
         build: build the plan of a TensorRT artifact where there is none, which takes minutes, once.
+        tuned: use what ``edgebert tune`` measured, where it is of this very bundle, device and software. One that
+            cannot be read is passed over with a :class:`~edgebert.errors.RankingWarning`.
 
     Raises:
         BundleError: the bundle cannot be read, or its tokenizer or golden file is altered.
@@ -70,7 +78,17 @@ def load(
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise InputError(f"threads={threads!r} is not allowed.", hint="Use a whole number of at least 1, or None.")
     wanted = _Wanted(artifact, backend, precision, threads, strict, build)
-    return _load(open_bundle(path), wanted, stacklevel=3)
+    return _load(open_bundle(path), wanted, None if tuned else Found(), stacklevel=3)
+
+
+def load_configuration(path: str | os.PathLike[str], configuration: Configuration) -> Model:
+    """Load a bundle with one artifact, run in one way, as ``edgebert tune`` measures it.
+
+    Raises:
+        BundleError, SelectionError, BackendError, IntegrityError: as :func:`load` with ``strict``.
+    """
+    wanted = _Wanted(configuration.artifact, None, None, configuration.threads, strict=True, build=False)
+    return _load(open_bundle(path), wanted, Measured((configuration,)), stacklevel=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +103,30 @@ class _Wanted:
     build: bool
 
 
-def _load(bundle: Bundle, wanted: _Wanted, *, stacklevel: int) -> Model:
-    """The model of a bundle; ``stacklevel`` is that of warnings, which are about the caller of :func:`load`."""
+def _load(bundle: Bundle, wanted: _Wanted, found: Found | Measured | None, *, stacklevel: int) -> Model:
+    """The model of a bundle.
+
+    Args:
+        bundle: the bundle, or the bigger one of a cascade.
+        wanted: what the caller asked for.
+        found: the ranking of the whole, or what is to count as measured; ``None`` to look for one.
+        stacklevel: that of warnings, which are about the caller of :func:`load`.
+    """
     manifest, build = bundle.manifest, wanted.build
-    machine = describe_machine()
+    machine, runtimes = describe_machine(), find_runtimes()
+    if found is None:
+        found = find_ranking(bundle, machine, runtimes)
+        if found.fault:
+            message = f"The ranking of {manifest.name} is passed over: {found.fault}. `edgebert tune` measures it anew."
+            warnings.warn(message, RankingWarning, stacklevel=stacklevel)
     candidates = rank(
-        manifest, machine, find_runtimes(), artifact=wanted.artifact, backend=wanted.backend, precision=wanted.precision
+        manifest,
+        machine,
+        runtimes,
+        artifact=wanted.artifact,
+        backend=wanted.backend,
+        precision=wanted.precision,
+        measured=_measured(found, wanted.threads),
     )
     task = open_task(manifest.task)
     tokenizer_json = bundle.read(manifest.tokenizer.file)
@@ -113,9 +149,13 @@ def _load(bundle: Bundle, wanted: _Wanted, *, stacklevel: int) -> Model:
                 raise
             verdicts.append(Verdict(candidate.artifact.id, FAILED, error.message))
             continue
-        verdicts.append(Verdict(candidate.artifact.id, CHOSEN))
+        tuned, not_tuned = _told(found, candidates)
+        figures = {} if tuned is None else tuned.figures
+        verdicts.append(Verdict(candidate.artifact.id, CHOSEN, _figure(candidate, figures)))
         verdicts += [
-            Verdict(later.artifact.id, NOT_NEEDED) if later.runtime is not None else cannot_run(later)
+            Verdict(later.artifact.id, NOT_NEEDED, _figure(later, figures))
+            if later.runtime is not None
+            else cannot_run(later)
             for later in candidates[position + 1 :]
         ]
         max_length = min(manifest.tokenizer.max_length, candidate.artifact.shapes.max_length)
@@ -128,7 +168,7 @@ def _load(bundle: Bundle, wanted: _Wanted, *, stacklevel: int) -> Model:
                 message = f"Artifact {candidate.artifact.id} of {manifest.name} is slow here: {engine.facts.slowdown}."
                 message += " `edgebert doctor` and `edgebert inspect --ops` tell more."
                 warnings.warn(message, SlowBackendWarning, stacklevel=stacklevel)
-            bigger = _load_bigger(bundle, wanted, stacklevel=stacklevel + 2)
+            bigger = _load_bigger(bundle, wanted, found, stacklevel=stacklevel + 2)
         except BaseException:
             engine.close()
             raise
@@ -140,6 +180,8 @@ def _load(bundle: Bundle, wanted: _Wanted, *, stacklevel: int) -> Model:
             self_test=engine.load_test,
             tokenizer=tokenizer.runs_in,
             verdicts=tuple(verdicts),
+            tuned=tuned,
+            not_tuned=not_tuned,
         )
         return Model(
             engine=engine, tokenizer=tokenizer, task=task, manifest=manifest, explanation=explanation, bigger=bigger
@@ -147,12 +189,12 @@ def _load(bundle: Bundle, wanted: _Wanted, *, stacklevel: int) -> Model:
     raise _nothing_works(manifest.name, candidates, verdicts)
 
 
-def _load_bigger(bundle: Bundle, wanted: _Wanted, *, stacklevel: int) -> Model | None:
+def _load_bigger(bundle: Bundle, wanted: _Wanted, found: Found | Measured, *, stacklevel: int) -> Model | None:
     cascade = bundle.manifest.cascade
     if cascade is None:
         return None
     try:
-        return _load(open_bigger(bundle, cascade), wanted, stacklevel=stacklevel)
+        return _load(open_bigger(bundle, cascade), wanted, found, stacklevel=stacklevel)
     except SelectionError as error:
         whose = f"The bigger model of the cascade {bundle.manifest.name}"
         raise SelectionError(f"{whose}: {error.message}", hint=error.hint) from error
@@ -180,9 +222,39 @@ def _passed_over(verdicts: list[Verdict], chosen: Artifact) -> list[tuple[str, s
     return passed
 
 
+def _measured(found: Found | Measured, threads: int | None) -> Measured | None:
+    """What selection gets of a ranking: of a number of threads that is asked for, only what is about it."""
+    if isinstance(found, Found):
+        return None if found.ranking is None else found.ranking.measured.with_threads(threads)
+    return found
+
+
+def _told(found: Found | Measured, candidates: list[Candidate]) -> tuple[Tuned | None, str]:
+    """What the explanation tells of the ranking, and why it was not used."""
+    if isinstance(found, Measured):
+        return None, ""
+    ranking = found.ranking
+    if ranking is None:
+        return None, found.fault or found.stale
+    if not any(candidate.measured for candidate in candidates):
+        about = f"that of {ranking.created[:10]} for {ranking.objective}"
+        return None, f"{about} is not used: it has nothing of what was asked for"
+    figures = {str(entry.configuration): ranking.figure(entry) for entry in ranking.entries}
+    return Tuned(ranking.created, ranking.objective, figures), ""
+
+
+def _figure(candidate: Candidate, figures: Mapping[str, str]) -> str:
+    """What was measured of a candidate; empty where nothing was."""
+    if candidate.measured is None or str(candidate.measured) not in figures:
+        return ""
+    how = str(candidate.measured).removeprefix(f"{candidate.artifact.id}, ")
+    return f"{figures[str(candidate.measured)]} with {how}"
+
+
 def _threads(candidate: Candidate, machine: Machine, threads: int | None) -> int:
+    measured = candidate.measured.threads if candidate.measured else None
     profile = candidate.profile.threads if candidate.profile else None
-    return threads or profile or machine.physical_cores
+    return threads or measured or profile or machine.physical_cores
 
 
 def _nothing_works(name: str, candidates: list[Candidate], verdicts: list[Verdict]) -> SelectionError:

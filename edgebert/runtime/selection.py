@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edgebert.bundle.schema import Artifact, Manifest, Profile, Requires
+from edgebert.bundle.schema import Artifact, Manifest, Profile, Requires, Shapes
 from edgebert.devices import Machine, Runtime, version_at_least
 from edgebert.errors import SelectionError
 
@@ -23,15 +23,61 @@ def ask_driver() -> GpuReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Configuration:
+    """An artifact, and how it is run.
+
+    Attributes:
+        artifact: id of the artifact.
+        threads: compute threads.
+        buckets: of an artifact with static shapes those that are used, ascending, the last one being its longest;
+            empty for all of them, and for dynamic shapes.
+    """
+
+    artifact: str
+    threads: int
+    buckets: tuple[int, ...] = ()
+
+    def shapes(self, shapes: Shapes) -> Shapes:
+        """The artifact's shapes without the buckets that are not used; all of them where these are not its own."""
+        own = shapes.buckets
+        if not self.buckets or self.buckets[-1:] != own[-1:] or not set(self.buckets) <= set(own):
+            return shapes
+        return replace(shapes, buckets=self.buckets)
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        buckets = f", buckets {', '.join(map(str, self.buckets))}" if self.buckets else ""
+        return f"{self.artifact}, {threads}{buckets}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a measured ranking says: the configurations that answer rightly here, best first.
+
+    Artifacts of which only configurations that were ``refused`` for their answers are known come last of all.
+    """
+
+    configurations: tuple[Configuration, ...]
+    refused: frozenset[str] = frozenset()
+
+    def with_threads(self, threads: int | None) -> Measured:
+        """What of it is about this number of threads; ``None`` for all."""
+        if threads is None:
+            return self
+        return replace(self, configurations=tuple(one for one in self.configurations if one.threads == threads))
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """An artifact, and whether this machine can run it.
 
     Attributes:
-        artifact: the artifact.
+        artifact: the artifact; of its buckets those that are used.
         profile: the profile that ranked it; ``None`` for an artifact that no matching profile names.
         runtime: the installed backend to run it with; ``None`` when it cannot run.
         reason: why it cannot run; ``None`` when it can.
         install: the line that installs what is missing; empty when installing something does not help.
+        measured: how it is run by a ranking that was measured; ``None`` where there is none, or not of this artifact.
     """
 
     artifact: Artifact
@@ -39,6 +85,7 @@ class Candidate:
     runtime: Runtime | None
     reason: str | None
     install: str = ""
+    measured: Configuration | None = None
 
 
 def rank(
@@ -49,11 +96,13 @@ def rank(
     artifact: str | None = None,
     backend: str | None = None,
     precision: str | None = None,
+    measured: Measured | None = None,
     find_gpus: Callable[[], GpuReport] = ask_driver,
 ) -> list[Candidate]:
     """Every artifact that the pins allow, best first for this machine.
 
-    The order is that of the profiles that match the machine, the most specific first (with an accelerator that is here,
+    The order is that of a ranking that was measured, where there is one. Else, and for artifacts that it does not hold,
+    it is that of the profiles that match the machine, the most specific first (with an accelerator that is here,
     then with a vendor, then with an architecture, then any), and last those whose accelerator is not here; artifacts
     that none of them names follow in manifest order.
 
@@ -64,6 +113,7 @@ def rank(
         artifact: only the artifact with this id.
         backend: only artifacts for this backend.
         precision: only artifacts of this precision.
+        measured: what was measured of the bundle on this machine.
         find_gpus: asks for the GPUs of the machine; called once, and only when an artifact that may run here, or a
             profile that matches otherwise, requires one.
 
@@ -83,7 +133,23 @@ def rank(
         pins = {"artifact": artifact, "backend": backend, "precision": precision}
         asked = ", ".join(f"{name}={value!r}" for name, value in pins.items() if value is not None)
         raise SelectionError(f"The bundle has no artifact with {asked}.", hint=_inventory(manifest))
-    return candidates
+    return candidates if measured is None else _by_measurement(candidates, measured)
+
+
+def _by_measurement(candidates: Sequence[Candidate], measured: Measured) -> list[Candidate]:
+    best: dict[str, Configuration] = {}
+    for configuration in measured.configurations:
+        best.setdefault(configuration.artifact, configuration)
+    by_id = {candidate.artifact.id: candidate for candidate in candidates}
+    ranked = [_run_as(by_id[name], configuration) for name, configuration in best.items() if name in by_id]
+    others = [candidate for candidate in candidates if candidate.artifact.id not in best]
+    # Stable: both parts of the others stay in the order of the profiles.
+    return ranked + sorted(others, key=lambda candidate: candidate.artifact.id in measured.refused)
+
+
+def _run_as(candidate: Candidate, configuration: Configuration) -> Candidate:
+    artifact = replace(candidate.artifact, shapes=configuration.shapes(candidate.artifact.shapes))
+    return replace(candidate, artifact=artifact, measured=configuration)
 
 
 def _check_pin(name: str, value: str | None, present: list[str]) -> None:
