@@ -120,6 +120,7 @@ def test_lean_it_takes_120_mb_at_most(install: Install, default_bundle: Path, tm
     assert "ModuleNotFoundError" in fresh.run(CPU, ["-c", "import huggingface_hub"]).stderr
 
 
+@pytest.mark.full  # a minute: a whole install on the emulated board, and every task; make test installs lean
 def test_the_least_takes_60_mb_and_answers_every_task_alike(
     install: Install, task_bundles: Mapping[str, Path], tmp_path: Path
 ) -> None:

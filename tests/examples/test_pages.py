@@ -21,7 +21,16 @@ def test_the_tutorial(tutorial_folder: Path) -> None:
     assert (tutorial_folder / "sentiment.edgebert" / "manifest.json").is_file()
 
 
-@pytest.mark.parametrize("page", RUNNING, ids=pages.name)
+LONG = {f"how-to/{name}.md" for name in ("distill", "embed-texts", "jetson", "use-mediapipe", "choose-an-answer")}
+"""Pages of ten seconds or more whose commands have tests of their own: these run with ``make test-full``."""
+
+
+def _params() -> Iterator[object]:
+    for page in RUNNING:
+        yield pytest.param(page, id=pages.name(page), marks=[pytest.mark.full] if pages.name(page) in LONG else [])
+
+
+@pytest.mark.parametrize("page", _params())
 def test_the_examples_of(page: Path, tutorial_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     shutil.copytree(tutorial_folder, folder)

@@ -58,6 +58,7 @@ def benchmark(board: FakeBoard, bundle: Path, out: Path, **variables: str) -> su
     )
 
 
+@pytest.mark.full  # half a minute; make test runs the suite with one fault of CUDA
 def test_the_suite_passes(tmp_path: Path, jetson_bundle: Path) -> None:
     board = make_board(tmp_path, "10.3")
     done = suite(board, jetson_bundle, SUITE, "--ignore", SUITE / _INTERRUPTED)
@@ -69,7 +70,7 @@ def test_the_suite_passes(tmp_path: Path, jetson_bundle: Path) -> None:
     assert board.calls("build")
 
 
-@pytest.mark.full  # a run of the whole suite each: `make test` runs it once, and with one fault of CUDA
+@pytest.mark.full  # a run of the whole suite each: `make test` runs it with one fault of CUDA
 @pytest.mark.parametrize("version", ["8.6", "11"])
 def test_the_suite_passes_with_other_versions(version: str, tmp_path: Path, jetson_bundle: Path) -> None:
     board = make_board(tmp_path, version)
@@ -83,7 +84,7 @@ def test_the_suite_passes_with_other_versions(version: str, tmp_path: Path, jets
     assert ("skipped" in told) == (version == "8.6")
 
 
-@pytest.mark.full  # a run of the whole suite each: `make test` runs it once, and with one fault of CUDA
+@pytest.mark.full  # a run of the whole suite each: `make test` runs it with one fault of CUDA
 @pytest.mark.parametrize(("version", "chosen", "passed"), [("8.6", "ctrl_c", 1), ("10.3", "test", 3)])
 def test_interrupting_a_build_passes(
     version: str, chosen: str, passed: int, tmp_path: Path, jetson_bundle: Path
@@ -94,7 +95,7 @@ def test_interrupting_a_build_passes(
     assert counts(done)["passed"] == passed
 
 
-@pytest.mark.full  # a run of the whole suite each: `make test` runs it once, and with one fault of CUDA
+@pytest.mark.full  # a run of the whole suite each: `make test` runs it with one fault of CUDA
 @pytest.mark.parametrize("fault", ["wrong-answers", "nan", "oom-build", "crash-build", "deserialize-none"])
 def test_the_suite_fails_where_the_device_does(fault: str, tmp_path: Path, jetson_bundle: Path) -> None:
     board = make_board(tmp_path, "10.3")
@@ -104,7 +105,7 @@ def test_the_suite_fails_where_the_device_does(fault: str, tmp_path: Path, jetso
     assert "passed" not in counts(done), done.stdout[-4000:]
 
 
-@pytest.mark.full  # a run of the whole suite each: `make test` runs it once, and with one fault of CUDA
+@pytest.mark.full  # a run of the whole suite each: `make test` runs it with one fault of CUDA
 @pytest.mark.parametrize(
     ("fault", "chosen"),
     [

@@ -30,7 +30,7 @@ KINDS: dict[str, tuple[tuple[str, ...], str, dict[str, Any]]] = {
 
 
 # Thirty labels in `make test-full` alone: one conversion more.
-_PARAMS = [pytest.param(kind, marks=pytest.mark.full) if kind == "thirty labels" else kind for kind in KINDS]
+_PARAMS = [pytest.param(kind, marks=pytest.mark.full) if kind in ("thirty labels", "short") else kind for kind in KINDS]
 
 
 @pytest.fixture(scope="module", params=_PARAMS)
