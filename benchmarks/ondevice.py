@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             repetitions=options.repetitions,
             threads=options.threads,
             texts=None if options.texts is None else read_texts(options.texts),
-            progress=lambda line: print(line, file=sys.stderr),
+            progress=lambda step: print(step, file=sys.stderr),
         )
         print(report.table(), end="")
         if options.out is not None:

@@ -36,6 +36,9 @@ ALLOWED = {
 }
 """What each room may import: ``cli -> bench | compress -> convert -> runtime -> bundle, devices -> errors``."""
 
+SCORING = ("edgebert.convert.evaluation", "edgebert.convert.tasks")
+"""The part of ``convert`` that a device may need: it reads evaluation files and scores answers; ``bench`` has it."""
+
 
 def modules() -> dict[str, Path]:
     found = {}
@@ -77,7 +80,8 @@ def test_imports_point_one_way(name: str) -> None:
     if own == "__main__":
         own = "cli"
     assert own in ALLOWED, f"{name} is in a room that has no rule; add it to ALLOWED"
-    used = {room(imported) for imported in imports_of(name)} - {own, None}
+    imported = {one for one in imports_of(name) if own != "bench" or not one.startswith(SCORING)}
+    used = {room(one) for one in imported} - {own, None}
     # `from edgebert import x` at the top would import the runtime: only the command line may.
     assert used <= ALLOWED[own]
     if own != "cli":
@@ -88,6 +92,13 @@ def test_imports_point_one_way(name: str) -> None:
 def test_a_device_needs_numpy_tokenizers_and_one_backend(name: str) -> None:
     third_party = {imported.split(".")[0] for imported in imports_of(name)} - sys.stdlib_module_names - {"edgebert"}
     assert third_party <= {"numpy", "tokenizers"} | ENGINE_IMPORTS.get(name, set())
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.startswith(SCORING)))
+def test_scoring_needs_numpy_and_no_converter(name: str) -> None:
+    imported = imports_of(name)
+    assert {one.split(".")[0] for one in imported} - sys.stdlib_module_names <= {"edgebert", "numpy"}
+    assert all(one.startswith(SCORING) for one in imported if room(one) == "convert")
 
 
 def test_import_edgebert_loads_numpy_and_tokenizers_at_most() -> None:

@@ -21,7 +21,7 @@ entered = time.monotonic()
 sys.path[:] = {path!r}
 import edgebert
 imported = time.monotonic()
-from edgebert.bench.worker import main
+from {module} import main
 main(*sys.argv[1:3], (entered - float(sys.argv[3])) * 1000, (imported - entered) * 1000)
 """
 
@@ -39,16 +39,30 @@ class Crash:
 
 def run_worker(job: Job) -> Trial | Refusal | Crash:
     """Do ``job`` in a fresh process. What it prints does not reach this process' output."""
+    answer = run_main("edgebert.bench.worker", job.to_json())
+    return answer if isinstance(answer, Crash) else parse_answer(answer)
+
+
+def run_main(module: str, job: str) -> str | Crash:
+    """Call a module's ``main(job_path, answer_path, interpreter_ms, import_ms)`` in a fresh process.
+
+    Args:
+        module: its name.
+        job: what stands in the file of the job, ASCII.
+
+    Returns:
+        What ``main`` wrote as its answer, ASCII, or how the process ended without one.
+    """
     with tempfile.TemporaryDirectory(prefix="edgebert-bench-") as folder:
         job_path, answer_path = Path(folder, "job.json"), Path(folder, "answer.json")
-        job_path.write_text(job.to_json(), encoding="ascii")
-        boot = _BOOT.format(path=sys.path)
+        job_path.write_text(job, encoding="ascii")
+        boot = _BOOT.format(path=sys.path, module=module)
         command = [sys.executable, "-X", "faulthandler", "-c", boot, str(job_path), str(answer_path)]
         # On Ctrl-C, run() ends the worker before it raises KeyboardInterrupt.
         done = subprocess.run(
             [*command, repr(monotonic())], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         if done.returncode == 0 and answer_path.exists():
-            return parse_answer(answer_path.read_text(encoding="ascii"))
+            return answer_path.read_text(encoding="ascii")
     log = "\n".join(done.stderr.decode("utf-8", errors="replace").splitlines()[-_LOG_LINES:])
     return Crash(describe_exit(done.returncode), log)

@@ -1,32 +1,55 @@
-"""The benchmark: which artifacts to measure, in which order, and what the workers' answers amount to."""
+"""The benchmark: which artifacts to measure, in which order and how often, and what the workers' answers amount to."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
 from edgebert._version import __version__
 from edgebert.assets import calibration_texts
+from edgebert.bench.accuracy import EvaluationFile, answer_evaluation, compare, read_evaluation
+from edgebert.bench.executed import ask_what_executes
+from edgebert.bench.idle import describe_meter
 from edgebert.bench.inputs import check_texts, text_of_length
 from edgebert.bench.launch import Crash, run_worker
 from edgebert.bench.noise import find_noise
 from edgebert.bench.process import load_average
-from edgebert.bench.report import BenchmarkReport, Plan
-from edgebert.bench.summary import summarize
+from edgebert.bench.progress import Schedule, Step, Task
+from edgebert.bench.report import (
+    ALL_ROUNDS,
+    OUT_OF_TIME,
+    PRECISE,
+    ArtifactResult,
+    BenchmarkReport,
+    Course,
+    Evaluation,
+    Plan,
+)
+from edgebert.bench.settings import read_settings
+from edgebert.bench.stats import Interval, median_interval
+from edgebert.bench.summary import Examined, Meter, describe, failed, measured
+from edgebert.bench.thermal import thermal_state
+from edgebert.bench.thermal import untold as untold_of_heat
 from edgebert.bench.trial import BATCH_SIZE, WARMUP_RUNS, Job, Refusal, Trial
-from edgebert.bundle import Manifest, open_bundle
+from edgebert.bundle import Bundle, Manifest, open_bundle
 from edgebert.devices import Machine, describe_machine, find_runtimes
 from edgebert.errors import InputError, SelectionError
+from edgebert.runtime.bigger import stages
 from edgebert.runtime.selection import Candidate, rank
 from edgebert.runtime.tasks import TaskHandler, open_task
 from edgebert.runtime.tokenization import TextTokenizer
+
+DEFAULT_BUDGET = 600.0
+"""Seconds that a run goes on for a precision, where nobody says how long."""
 
 
 def run_benchmark(
@@ -36,10 +59,14 @@ def run_benchmark(
     lengths: Sequence[int] = (16, 32, 64, 128),
     repetitions: int = 30,
     rounds: int = 3,
+    precision: float | None = None,
+    budget: float | None = None,
     threads: int | None = None,
     texts: Sequence[str] | None = None,
+    evaluation: Path | None = None,
+    battery: bool = False,
     seed: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Step], None] | None = None,
 ) -> BenchmarkReport:
     """Measure the artifacts of a bundle on this machine.
 
@@ -52,23 +79,30 @@ def run_benchmark(
         artifacts: ids of the artifacts to measure; ``None`` for all.
         lengths: input lengths in tokens, special tokens included.
         repetitions: timed calls per length and round.
-        rounds: how often every artifact is measured.
+        rounds: how often every artifact is measured; with ``precision`` at least, as far as ``budget`` allows.
+        precision: go on until half the interval of every p50 of a length is at most this share of it, such as 0.02.
+        budget: seconds after which no round ends, likely, but for the first; ``None`` for :data:`DEFAULT_BUDGET` with
+            ``precision``, else for as long as ``rounds`` take.
         threads: compute threads; ``None`` for what ``edgebert.load`` chooses.
         texts: texts for throughput and batch-1 latency, of which the task makes its inputs; ``None`` for the built-in
             calibration texts.
-        seed: of the order of the artifacts and of the texts drawn.
-        progress: called with a line before each measurement.
+        evaluation: a file of inputs with their right answers, as for ``edgebert convert``.
+        battery: whether a battery may serve as the meter of energy, where there is no better one.
+        seed: of the orders and of the texts drawn.
+        progress: called with each step as it begins.
 
     Raises:
         BundleError: the bundle cannot be read.
         SelectionError: an artifact is not in the bundle, or none can run on this machine.
         InputError: another argument is not usable; a length may be above what the model takes, or one that the task
-            cannot make.
+            cannot make; or ``evaluation`` is given for a task that a benchmark does not score.
+        DataError: the evaluation file is not usable.
     """
     for name, value in (("repetitions", repetitions), ("rounds", rounds)):
         _check_count(name, value)
     if threads is not None:
         _check_count("threads", threads)
+    _check_precision(precision, budget)
     opened = open_bundle(bundle)
     machine = describe_machine()
     candidates = _candidates(opened.manifest, machine, artifacts)
@@ -79,63 +113,228 @@ def run_benchmark(
     limit = _limit(opened.manifest, candidates, lengths)
     tokenizer = TextTokenizer(opened.read(opened.manifest.tokenizer.file), max_length=limit)
     inputs = _inputs(open_task(opened.manifest.task), tokenizer, lengths, chosen)
+    file = None if evaluation is None else read_evaluation(opened.manifest.task, tokenizer, evaluation)
 
-    rng = random.Random(seed)
-    order = tuple(tuple(rng.sample(runnable, len(runnable))) for _ in range(rounds))
-    samples = [rng.sample(chosen, min(repetitions, len(chosen))) for _ in range(rounds)]
+    schedule = Schedule(progress)
+    run = _Run(
+        bundle=opened.path,
+        lengths=tuple(inputs),
+        job=Job(str(opened.path), "", threads, repetitions, list(inputs.values()), [], chosen, battery=battery),
+        rounds=rounds,
+        precision=precision,
+        budget=DEFAULT_BUDGET if precision is not None and budget is None else budget,
+        schedule=schedule,
+        rng=random.Random(seed),
+        trials={artifact: [] for artifact in runnable},
+    )
     created = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     before = load_average()
-    trials: dict[str, list[Trial]] = {artifact: [] for artifact in runnable}
-    failures: dict[str, Refusal | Crash] = {}
-    for number, (ids, sample) in enumerate(zip(order, samples, strict=True), start=1):
-        for artifact in ids:
-            if artifact in failures:
-                continue
-            if progress is not None:
-                progress(f"round {number} of {rounds}: {artifact}")
-            answer = run_worker(
-                Job(str(opened.path), artifact, threads, repetitions, list(inputs.values()), sample, chosen)
-            )
-            if isinstance(answer, Trial):
-                trials[artifact].append(answer)
-            else:
-                failures[artifact] = answer
+    meter = describe_meter(battery=battery)
+    ended = run.make_rounds(after=["executed", "evaluation"] if file else ["executed"])
     after = load_average()
-
-    results = tuple(
-        summarize(
-            candidate,
-            trials.get(candidate.artifact.id, []),
-            failures.get(candidate.artifact.id),
-            lengths=tuple(inputs),
-            text_count=len(chosen),
-        )
-        for candidate in candidates
+    examined, about = _examine(
+        run, opened, file, threads, {one.artifact.id: one.artifact.precision for one in candidates}
     )
+    schedule.end()
+
+    sizes = _stage_bytes(opened)
+    results = tuple(
+        _result(run, candidate, sizes[candidate.artifact.id], examined, len(chosen), meter) for candidate in candidates
+    )
+    course = _course(results, rounds=len(run.order), seconds=schedule.elapsed, ended=ended)
     return BenchmarkReport(
         bundle=opened.manifest.name,
         bundle_digest=opened.digest,
+        bundle_bytes=(opened.path / "manifest.json").stat().st_size + sum(ref.size for ref in opened.manifest.files),
+        task=opened.manifest.task.name,
         created=created,
         machine=machine,
         versions=_versions(tokenizer),
+        settings=read_settings(),
         plan=Plan(
-            lengths=tuple(inputs),
+            lengths=run.lengths,
             repetitions=repetitions,
             rounds=rounds,
             warmup_runs=WARMUP_RUNS,
             batch_size=BATCH_SIZE,
             threads=threads,
             seed=seed,
-            order=order,
+            precision=precision,
+            budget_seconds=run.budget,
+            order=tuple(run.order),
+            length_order=tuple(run.length_order),
             texts="built-in" if texts is None else "given",
             text_count=len(chosen),
             text_sha256=_digest(chosen),
         ),
+        course=course,
+        evaluation=about,
         load_average_before=before,
         load_average_after=after,
         noise=find_noise(before, after, machine.logical_cores, results),
+        untold=_untold(results, meter),
         artifacts=results,
     )
+
+
+@dataclass
+class _Run:
+    """The rounds of a run, as they are made."""
+
+    bundle: Path
+    lengths: tuple[int, ...]
+    job: Job
+    rounds: int
+    precision: float | None
+    budget: float | None
+    schedule: Schedule
+    rng: random.Random
+    trials: dict[str, list[Trial]]
+    failures: dict[str, Refusal | Crash] = field(default_factory=dict)
+    order: list[tuple[str, ...]] = field(default_factory=list)
+    length_order: list[tuple[int, ...]] = field(default_factory=list)
+
+    def able(self) -> list[str]:
+        """The artifacts that have not failed."""
+        return [artifact for artifact in self.trials if artifact not in self.failures]
+
+    def make_rounds(self, after: Sequence[str]) -> str:
+        """Make rounds until there are enough; why there are. ``after`` is what follows for each artifact."""
+        while True:
+            self._make_round(after)
+            if not self.able():
+                return ALL_ROUNDS
+            if len(self.order) >= self.rounds and self._is_precise():
+                return ALL_ROUNDS if self.precision is None else PRECISE
+            another = self.schedule.guess([("round", artifact) for artifact in self.able()]) or 0.0
+            if self.budget is not None and self.schedule.elapsed + another > self.budget:
+                return OUT_OF_TIME
+
+    def _make_round(self, after: Sequence[str]) -> None:
+        names = list(self.trials)
+        order = tuple(self.rng.sample(names, len(names)))
+        sample = self.rng.sample(self.job.texts, min(self.job.repetitions, len(self.job.texts)))
+        places = self.rng.sample(range(len(self.lengths)), len(self.lengths))
+        self.order.append(order)
+        self.length_order.append(tuple(self.lengths[place] for place in places))
+        number = len(self.order)
+        of = f" of {self.rounds}" if number <= self.rounds else ", for the precision"
+        for place, artifact in enumerate(order):
+            if artifact in self.failures:
+                continue
+            rest: list[Task] = [("round", later) for later in order[place + 1 :] if later not in self.failures]
+            rest += [("round", one) for _ in range(number, self.rounds) for one in self.able()]
+            rest += [(kind, one) for kind in after for one in self.able()]
+            self.schedule.begin(("round", artifact), f"round {number}{of}: {artifact}", rest)
+            answer = run_worker(replace(self.job, artifact=artifact, sample=sample, length_order=places))
+            if isinstance(answer, Trial):
+                self.trials[artifact].append(answer)
+            else:
+                self.failures[artifact] = answer
+        self.schedule.end()
+
+    def _is_precise(self) -> bool:
+        """Whether every p50 is as sure as asked for."""
+        return self.precision is None or all(
+            interval is not None and interval.share_of(p50) <= self.precision for p50, interval in self._intervals()
+        )
+
+    def _intervals(self) -> Iterator[tuple[float, Interval | None]]:
+        for artifact in self.able():
+            for per_round in zip(*(trial.latencies_ms for trial in self.trials[artifact]), strict=True):
+                p50 = median([value for values in per_round for value in values])
+                yield p50, median_interval(p50, [median(values) for values in per_round])
+
+
+def _examine(
+    run: _Run, bundle: Bundle, file: EvaluationFile | None, threads: int | None, precisions: dict[str, str]
+) -> tuple[dict[str, Examined], Evaluation | None]:
+    """What is asked of each artifact once, after the rounds, so that it does not heat the machine before them."""
+    executed = {}
+    for place, artifact in enumerate(able := run.able()):
+        rest: list[Task] = [("executed", later) for later in able[place + 1 :]]
+        rest += [("evaluation", one) for one in able] if file else []
+        run.schedule.begin(("executed", artifact), f"what executes: {artifact}", rest)
+        executed[artifact] = ask_what_executes(bundle.path, artifact)
+    if file is None:
+        return {artifact: Examined(executed[artifact], None) for artifact in able}, None
+    values = {}
+    for place, artifact in enumerate(able):
+        rest = [("evaluation", later) for later in able[place + 1 :]]
+        run.schedule.begin(("evaluation", artifact), f"accuracy on {Path(file.data.path).name}: {artifact}", rest)
+        answer = answer_evaluation(bundle.path, artifact, threads, file)
+        if isinstance(answer, dict):
+            values[artifact] = answer
+        else:
+            run.failures[artifact] = answer
+    about, accuracies = compare(bundle, file, values, precisions)
+    return {artifact: Examined(executed[artifact], accuracies[artifact]) for artifact in run.able()}, about
+
+
+def _result(
+    run: _Run,
+    candidate: Candidate,
+    stage_bytes: Sequence[int],
+    examined: dict[str, Examined],
+    text_count: int,
+    meter: Meter | str,
+) -> ArtifactResult:
+    artifact = candidate.artifact.id
+    result = describe(candidate, stage_bytes)
+    if candidate.runtime is None:
+        return result
+    if artifact in run.failures:
+        return failed(result, run.failures[artifact])
+    return measured(
+        result,
+        run.trials[artifact],
+        examined[artifact],
+        lengths=run.lengths,
+        text_count=text_count,
+        meter=meter if isinstance(meter, Meter) else None,
+    )
+
+
+def _course(results: Sequence[ArtifactResult], *, rounds: int, seconds: float, ended: str) -> Course:
+    shares = [
+        (latency.precision, f"{result.id}, {length} tokens")
+        for result in results
+        if result.measurements is not None
+        for length, latency in result.measurements.latency_ms.items()
+        if latency.precision is not None
+    ]
+    precision, least_sure = max(shares, default=(None, ""))
+    return Course(rounds, round(seconds, 3), ended, precision, least_sure)
+
+
+def _stage_bytes(bundle: Bundle) -> dict[str, list[int]]:
+    """Artifact -> the bytes of its files in each bundle of a cascade that has it, the front one first."""
+    sizes: dict[str, list[int]] = {}
+    for _, stage in stages(bundle):
+        for artifact in stage.manifest.artifacts:
+            sizes.setdefault(artifact.id, []).append(sum(file.size for file in artifact.files))
+    return sizes
+
+
+def _untold(results: Sequence[ArtifactResult], meter: Meter | str) -> dict[str, str]:
+    measurements = [result.measurements for result in results if result.measurements is not None]
+    found = untold_of_heat(thermal_state())
+    if isinstance(meter, str):
+        found["energy"] = meter
+    elif measurements and all(one.energy is None for one in measurements):
+        found["energy"] = f"the meter ({meter.source}) did not move while the model ran"
+    if measurements and all(one.resident is None for one in measurements):
+        found["memory"] = "no /proc/self/smaps_rollup: what is mapped and what is the process' own is not told"
+    return dict(sorted(found.items()))
+
+
+def _check_precision(precision: float | None, budget: float | None) -> None:
+    if precision is not None and not 0 < precision < 1:
+        raise InputError(
+            f"precision={precision!r} is not allowed.", hint="Use a share above 0 and below 1, such as 0.02 for 2 %."
+        )
+    if budget is not None and not 0 < budget < float("inf"):
+        raise InputError(f"budget={budget!r} is not allowed.", hint="Use seconds above 0.")
 
 
 def _candidates(manifest: Manifest, machine: Machine, artifacts: Sequence[str] | None) -> list[Candidate]:

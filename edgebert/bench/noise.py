@@ -37,6 +37,7 @@ def find_noise(
     if after is not None and after[0] > own + idle:
         sentences.append(f"the load average was {after[0]:.2f} after the run, which used {own} threads at a time")
     sentences += [f"{artifact}: {sign}" for artifact, m in measured if (sign := _worst_sign(m)) is not None]
+    sentences += [f"{artifact}: {sign}" for artifact, m in measured for sign in _throttling(m)]
     return tuple(sentences)
 
 
@@ -48,6 +49,14 @@ def _worst_sign(measurements: Measurements) -> str | None:
     if spread > MAX_SPREAD:
         return f"p5 and p95 lie {spread:.0%} of the median apart (latency, {tokens} tokens)"
     return None
+
+
+def _throttling(measurements: Measurements) -> Iterable[str]:
+    """The first sign of throttling, and in how many rounds there are any."""
+    throttled = [heat.signs for heat in measurements.thermal if heat.signs]
+    if throttled:
+        rounds = len(measurements.thermal)
+        yield f"the machine throttled in {len(throttled)} of {rounds} rounds: {throttled[0][0]}"
 
 
 def _drifts(measurements: Measurements) -> Iterable[tuple[float, str]]:

@@ -58,7 +58,7 @@ def _startup(measured: Sequence[tuple[ArtifactResult, Measurements]]) -> str:
         "Size on disk in MB. Start-up in ms: python, import edgebert, load (with hashes and self-test), first answer,\n"
         "their total. Peak memory in MB: after the first answer, and of the whole run. Throughput in texts/s."
     )
-    return f"{title}\n{_align(rows, left=2)}"
+    return f"{title}\n{align(rows, left=2)}"
 
 
 def _latency(lengths: Sequence[int], measured: Sequence[tuple[ArtifactResult, Measurements]]) -> str:
@@ -68,7 +68,7 @@ def _latency(lengths: Sequence[int], measured: Sequence[tuple[ArtifactResult, Me
         for result, m in measured
     ]
     title = "Latency in ms from input to answer, batch 1: p50 / p95 / p99 over all repetitions of all rounds."
-    return f"{title}\n{_align(rows, left=1)}"
+    return f"{title}\n{align(rows, left=1)}"
 
 
 def _absent(result: ArtifactResult) -> str:
@@ -78,7 +78,7 @@ def _absent(result: ArtifactResult) -> str:
     return sentence
 
 
-def _align(rows: Sequence[Sequence[str]], *, left: int) -> str:
+def align(rows: Sequence[Sequence[str]], *, left: int) -> str:
     """Columns by blanks; the first ``left`` of them flush left, the others flush right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []

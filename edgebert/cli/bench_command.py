@@ -64,7 +64,7 @@ def command(
         threads=threads,
         texts=read_texts(texts) if texts else None,
         seed=seed,
-        progress=None if quiet else lambda line: click.echo(line, err=True),
+        progress=None if quiet else lambda step: click.echo(str(step), err=True),
     )
     click.echo(report.to_json().decode() if as_json else report.table())
     if out is not None:

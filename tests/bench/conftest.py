@@ -55,5 +55,5 @@ def report(bundle_path: Path, progress_lines: list[str]) -> BenchmarkReport:
         threads=1,
         texts=TEXTS,
         seed=7,
-        progress=progress_lines.append,
+        progress=lambda step: progress_lines.append(str(step)),
     )

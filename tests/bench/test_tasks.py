@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgebert import InputError
-from edgebert.bench import run_benchmark
+from edgebert.bench import Step, run_benchmark
 from tests.cli.task_bundles import TASKS, task_bundle
 
 TEXTS = ["a charming film", "the plot is dull, and the movie is not good", "bad " * 100]
@@ -26,7 +26,7 @@ def test_every_task_is_measured(task: str, tmp_path_factory: pytest.TempPathFact
 
 
 def test_what_the_task_cannot_make_is_refused_before_the_work(tmp_path_factory: pytest.TempPathFactory) -> None:
-    lines: list[str] = []
+    lines: list[Step] = []
     bundle = task_bundle("zero-shot-classification", tmp_path_factory)
     with pytest.raises(InputError, match=r"An input of 16 tokens cannot be made: the shortest .* has 25"):
         run_benchmark(bundle, lengths=(16,), texts=TEXTS, progress=lines.append)
