@@ -115,7 +115,11 @@ class Ranking:
 
 def show(value: float) -> str:
     """A figure in three significant digits, or in whole numbers from 100 on."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    if value >= 100:
+        return f"{value:.0f}"
+    if value < 1:
+        return f"{value:.3g}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def dump_ranking(ranking: Ranking) -> bytes:
@@ -196,6 +200,35 @@ def _configuration(place: Field) -> Configuration:
 
 
 def _line(ranking: Ranking) -> bytes:
-    body = json.dumps(asdict(ranking), sort_keys=True, separators=(",", ":"))
+    # By hand, as dataclasses.asdict takes longer than all the rest of reading.
+    plain = {
+        "key": asdict(ranking.key),
+        "created": ranking.created,
+        "objective": ranking.objective,
+        "texts": ranking.texts,
+        "reference": _plain(ranking.reference),
+        "entries": [
+            {
+                "configuration": _plain(one.configuration),
+                "value": one.value,
+                "low": one.low,
+                "high": one.high,
+                "processes": one.processes,
+                "texts": one.texts,
+                "checked": one.checked,
+            }
+            for one in ranking.entries
+        ],
+        "refused": [{"configuration": _plain(one.configuration), "reason": one.reason} for one in ranking.refused],
+    }
+    body = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(body.encode("ascii")).hexdigest()
     return f'{{"format":"{FORMAT}","sha256":"{digest}",{body[1:]}\n'.encode("ascii")
+
+
+def _plain(configuration: Configuration) -> dict[str, object]:
+    return {
+        "artifact": configuration.artifact,
+        "threads": configuration.threads,
+        "buckets": configuration.buckets,
+    }

@@ -11,7 +11,7 @@ from edgebert.bundle import Manifest, Profile, Requires
 from edgebert.devices import Machine, Runtime
 from edgebert.devices.gpu import Gpu, GpuReport
 from edgebert.errors import SelectionError
-from edgebert.runtime.selection import Candidate, rank
+from edgebert.runtime.selection import Candidate, Configuration, Measured, rank
 from tests.bundle import samples
 
 
@@ -254,3 +254,55 @@ def test_for_profiles_the_driver_is_asked_once_and_only_where_the_rest_matches()
     assert asked == []
     rank(replace(bundle, artifacts=(*bundle.artifacts, *for_cuda().artifacts)), PI, EVERYTHING, find_gpus=find_gpus)
     assert asked == [1]
+
+
+def measured(*configurations: tuple[str, int] | tuple[str, int, tuple[int, ...]], refused: str = "") -> Measured:
+    return Measured(tuple(Configuration(*one) for one in configurations), frozenset(refused.split()))
+
+
+def test_what_was_measured_comes_before_any_profile() -> None:
+    bundle = manifest(profile("any", "onnx-fp32 openvino-int8"))
+    order = measured(("tflite-int8", 2), ("openvino-int8", 1), ("tflite-int8", 1))
+    candidates = rank(bundle, machine(), EVERYTHING, measured=order)
+    assert ids(candidates) == ["tflite-int8", "openvino-int8", "onnx-fp32"]
+    assert [c.measured and c.measured.threads for c in candidates] == [2, 1, None]
+    assert [c.profile and c.profile.target for c in candidates] == [None, "any", "any"]
+
+
+def test_what_was_refused_comes_last_of_all() -> None:
+    order = measured(("tflite-int8", 2), refused="onnx-fp32 tflite-int8")
+    assert ids(rank(manifest(), machine(), EVERYTHING, measured=order)) == ["tflite-int8", "openvino-int8", "onnx-fp32"]
+
+
+def test_pins_narrow_what_was_measured() -> None:
+    order = measured(("tflite-int8", 2), ("openvino-int8", 1))
+    [only_one] = rank(manifest(), machine(), EVERYTHING, backend="openvino", measured=order)
+    assert only_one.measured == Configuration("openvino-int8", 1)
+    one_thread = rank(manifest(), machine(), EVERYTHING, measured=order.with_threads(1))
+    assert ids(one_thread) == ["openvino-int8", "onnx-fp32", "tflite-int8"]
+    assert order.with_threads(None) is order
+
+
+def test_what_was_measured_and_cannot_run_is_still_told() -> None:
+    candidates = rank(
+        manifest(), machine(), [runtime("onnxruntime")], measured=measured(("tflite-int8", 2), ("onnx-fp32", 1))
+    )
+    assert ids(candidates)[:2] == ["tflite-int8", "onnx-fp32"]
+    assert candidates[0].runtime is None
+
+
+@pytest.mark.parametrize(
+    ("buckets", "used"),
+    [((), (8, 32)), ((32,), (32,)), ((8, 32), (8, 32)), ((8,), (8, 32)), ((16, 32), (8, 32))],
+)
+def test_fewer_buckets_are_used_where_they_are_the_artifacts_own(
+    buckets: tuple[int, ...], used: tuple[int, ...]
+) -> None:
+    first = rank(manifest(), machine(), EVERYTHING, measured=measured(("tflite-int8", 1, buckets)))[0]
+    assert first.artifact.shapes.buckets == used
+    assert first.artifact.shapes.max_length == 32
+
+
+def test_a_configuration_says_how_it_runs() -> None:
+    assert str(Configuration("onnx-fp32", 1)) == "onnx-fp32, 1 thread"
+    assert str(Configuration("tflite-int8", 4, (8, 32))) == "tflite-int8, 4 threads, buckets 8, 32"
