@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from string import Template
 
-from edgebert.pages.style import STYLE
+from edgebert.pages.style import CARDS, STYLE
 from edgebert.pages.text import escape
 
 _PAGE = Template("""\
@@ -30,12 +30,12 @@ _FIGURE = Template("""\
 <figure>
 <h2>$title</h2>
 $plot
-<figcaption>$caption</figcaption>
+<figcaption>$caption$key</figcaption>
 </figure>
 """)
 
 
-def document(*, title: str, heading: str, verdict: str, body: str, style: str = "") -> str:
+def document(*, title: str, heading: str, verdict: str, body: str, style: str = "", cards_below: str = "80rem") -> str:
     """A whole page that needs nothing else: no script runs on it and nothing is fetched.
 
     Args:
@@ -44,15 +44,17 @@ def document(*, title: str, heading: str, verdict: str, body: str, style: str = 
         verdict: the sentence that a reader in a hurry needs, as plain text.
         body: the rest, as HTML.
         style: rules beside :data:`~edgebert.pages.style.STYLE`.
+        cards_below: the width below which a table's rows are cards, since its columns have no room.
     """
+    rules = f"{STYLE}{CARDS.substitute(width=cards_below)}{style}"
     return _PAGE.substitute(
-        title=escape(title), heading=escape(heading), verdict=escape(verdict), body=body, style=STYLE + style
+        title=escape(title), heading=escape(heading), verdict=escape(verdict), body=body, style=rules
     )
 
 
-def figure(title: str, plot: str, caption: str) -> str:
-    """A plot with its heading and its caption; both are plain text."""
-    return _FIGURE.substitute(title=escape(title), plot=plot, caption=escape(caption))
+def figure(title: str, plot: str, caption: str, *, key: str = "") -> str:
+    """A plot with its heading and its caption, which are plain text; ``key`` is HTML at the caption's end."""
+    return _FIGURE.substitute(title=escape(title), plot=plot, caption=escape(caption), key=key)
 
 
 def figures(made: Iterable[str]) -> str:

@@ -20,14 +20,15 @@ def line(backend: str, precision: str, path: str) -> str:
     return f'<path class="line {backend}" stroke-dasharray="{_DASHES[precision][1]}" d="{path}"/>'
 
 
-def marker(backend: str, x: float, y: float, radius: float, *, says: str = "") -> str:
-    """A point of an artifact; ``says`` is what it shows when pointed at, and what a screen reader says of it."""
+def marker(backend: str, x: float, y: float, radius: float, *, says: str = "", filled: bool = False) -> str:
+    """A point of an artifact; ``says`` is what it shows when pointed at."""
+    look = f"mark {backend}{' filled' if filled else ''}"
     shape = _SHAPES.get(_MARKERS[backend])
     if shape is None:
-        tag = f'circle class="mark {backend}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"'
+        tag = f'circle class="{look}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"'
     else:
         corners = "L".join(f"{x + radius * dx:.1f} {y + radius * dy:.1f}" for dx, dy in shape)
-        tag = f'path class="mark {backend}" d="M{corners}Z"'
+        tag = f'path class="{look}" d="M{corners}Z"'
     return f"<{tag}><title>{escape(says)}</title></{tag.split()[0]}>" if says else f"<{tag}/>"
 
 

@@ -1,5 +1,9 @@
 """The style sheet of every page: light and dark, wide, narrow and on paper."""
 
+from __future__ import annotations
+
+from string import Template
+
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--paper:#fff;--band:#f4f6f8;--bad:#b3261e;
 --onnx:#1a5fb4;--openvino:#a13b0a;--tflite:#1d6b35;--tensorrt:#7a2e8e}
@@ -31,12 +35,19 @@ path,circle{fill:none;stroke:var(--ink)}.grid{stroke:var(--line)}.lead{stroke:va
 .reference{stroke-dasharray:8 4}.line,.mark{stroke-width:1.4}svg .mark{fill:var(--paper)}
 svg .onnx{stroke:var(--onnx)}svg .openvino{stroke:var(--openvino)}
 svg .tflite{stroke:var(--tflite)}svg .tensorrt{stroke:var(--tensorrt)}
-@media screen and (max-width:80rem){thead{display:none}table,tbody,.more,.more td{display:block}
-tbody{padding:.6rem 0}tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(11rem,45%),1fr))}
-tbody th{font-size:1.1rem}.n{text-align:left}.lines{white-space:normal}
-td::before{content:attr(data-label);display:block;color:var(--soft)}
-.more td::before{content:none}.more td{padding-top:.4rem}}
+svg .filled.onnx{fill:var(--onnx)}svg .filled.openvino{fill:var(--openvino)}
+svg .filled.tflite{fill:var(--tflite)}svg .filled.tensorrt{fill:var(--tensorrt)}
 @media (max-width:36rem){body{padding:1rem}dl{display:block}dd{margin-bottom:.5rem}}
 @media print{body{padding:0;max-width:none;font-size:11px}figure{break-inside:avoid}}
 @page{size:A4 landscape;margin:12mm}
 """
+
+CARDS = Template("""\
+@media screen and (max-width:$width){table:not(.plain),table:not(.plain) :is(tbody,.more,.more td){display:block}
+table:not(.plain) thead{display:none}table:not(.plain) tbody{padding:.6rem 0}
+table:not(.plain) tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(11rem,45%),1fr))}
+table:not(.plain) tbody th{font-size:1.1rem}table:not(.plain) .n{text-align:left}.lines{white-space:normal}
+table:not(.plain) td::before{content:attr(data-label);display:block;color:var(--soft)}
+table:not(.plain) .more td::before{content:none}table:not(.plain) .more td{padding-top:.4rem}}
+""")
+"""Below this width each row of a table is a card of its own, its cells with their titles; but for ``table.plain``."""

@@ -1,0 +1,68 @@
+"""The plot of latency over length, with the interval of each median."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from edgebert.bench.pages.numbers import bounds, ms
+from edgebert.bench.report import ArtifactResult
+from edgebert.bench.stats import Latency
+from edgebert.pages import plot, series
+
+_WIDTH, _TOP, _HEIGHT = 460.0, 14.0, 270.0
+_LEFT = 50.0
+
+
+def lengths_plot(artifacts: Sequence[ArtifactResult]) -> str:
+    """A line per measured artifact: p50 over the length, with a bar for its interval; both axes logarithmic.
+
+    Returns:
+        An ``<svg>`` element; an empty string where there is only one length, which is no line.
+    """
+    lines = [(a, a.measurements.latency_ms) for a in artifacts if a.measurements is not None]
+    lengths = sorted({length for _, line in lines for length in line})
+    if len(lengths) < 2:
+        return ""
+    right = _WIDTH - plot.CHARACTER * max(len(a.id) for a, _ in lines) - 22
+    bottom = _TOP + max(_HEIGHT, plot.ROW * len(lines))
+    x = plot.Axis(
+        math.log2(lengths[0]), math.log2(lengths[-1]), _LEFT + 8, right - 4,
+        {math.log2(length): str(length) for length in lengths}, "tokens in the input",
+    )  # fmt: skip
+    reach = [value for _, line in lines for latency in line.values() for value in _reach(latency)]
+    y = plot.logarithmic(0.95 * min(reach), 1.05 * max(reach), bottom, _TOP, "p50 in ms (logarithmic)")
+    parts = [plot.axes(x, y, left=_LEFT, right=right)]
+    ends: dict[str, tuple[float, float]] = {}
+    for artifact, line in lines:
+        points = [(x(math.log2(length)), y(math.log10(latency.p50))) for length, latency in sorted(line.items())]
+        path = "L".join(f"{px:.1f} {py:.1f}" for px, py in points)
+        parts.append(series.line(artifact.backend, artifact.precision, f"M{path}"))
+        for (length, latency), (px, py) in zip(sorted(line.items()), points, strict=True):
+            parts.append(_bar(latency, artifact.backend, px, y))
+            says = f"{artifact.id}, {length} tokens: {ms(latency.p50)} ms"
+            interval = bounds(latency.p50_interval)
+            parts.append(series.marker(artifact.backend, px, py, 2.6, says=f"{says}, {interval}" if interval else says))
+        ends[artifact.id] = points[-1]
+    for label, height in plot.spread({label: py for label, (_, py) in ends.items()}, bottom).items():
+        px, py = ends[label]
+        parts.append(f'<path class="lead" d="M{px + 5:.1f} {py:.1f}L{right + 15:.1f} {height:.1f}"/>')
+        parts.append(plot.text(right + 18, height + 4, label))
+    said = "; ".join(f"{artifact.id}: {_said(line)}" for artifact, line in lines)
+    return plot.svg(_WIDTH, bottom + plot.BELOW, "Latency of each artifact over length", parts, description=said)
+
+
+def _reach(latency: Latency) -> tuple[float, float]:
+    interval = latency.p50_interval
+    return (latency.p50, latency.p50) if interval is None else (interval.low, interval.high)
+
+
+def _bar(latency: Latency, backend: str, px: float, y: plot.Axis) -> str:
+    if latency.p50_interval is None:
+        return ""
+    low, high = y(math.log10(latency.p50_interval.low)), y(math.log10(latency.p50_interval.high))
+    return f'<path class="line {backend}" d="M{px - 3:.1f} {high:.1f}h6m-3 0V{low:.1f}m-3 0h6"/>'
+
+
+def _said(line: Mapping[int, Latency]) -> str:
+    return ", ".join(f"{ms(latency.p50)} ms for {length} tokens" for length, latency in sorted(line.items()))
