@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Measure the artifacts of a bundle on this board.
 
-    python benchmarks/ondevice.py BUNDLE [--artifact ID ...] [--out results.json] [--repetitions N]
+    python benchmarks/ondevice.py BUNDLE [--artifact ID ...] [--eval dev.tsv] [--out results.json] [--precision 0.02]
 
-Needs EdgeBERT and one backend, nothing else. `benchmarks/README.md` explains what is measured and how to read it.
-Progress goes to stderr, the table to stdout. Exit status: 0 when something was measured, 1 when nothing was or
-something is wrong, 2 for a wrong command line.
+Needs EdgeBERT and one backend, nothing else, and does what `edgebert bench` does. `docs/reference/benchmark.md`
+explains what is measured and how to read it. Progress goes to stderr, the table to stdout. Exit status: 0 when
+something was measured, 1 when nothing was or something is wrong, 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -32,8 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             artifacts=options.artifact,
             lengths=options.lengths,
             repetitions=options.repetitions,
+            rounds=options.rounds,
+            precision=options.precision,
+            budget=options.budget,
             threads=options.threads,
             texts=None if options.texts is None else read_texts(options.texts),
+            evaluation=options.eval,
+            battery=options.battery,
+            seed=options.seed,
             progress=lambda step: print(step, file=sys.stderr),
         )
         print(report.table(), end="")
@@ -56,11 +62,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--artifact", nargs="+", metavar="ID", help="measure only these (default: all that can run)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures there as JSON")
     parser.add_argument("--repetitions", type=int, default=30, metavar="N", help="timed calls per length and round")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="processes per artifact")
+    parser.add_argument(
+        "--precision", type=float, metavar="SHARE", help="make rounds until every p50 is as sure, such as 0.02"
+    )
+    parser.add_argument(
+        "--budget", type=float, metavar="SECONDS", help="begin no round that would end later (with --precision: 600)"
+    )
     parser.add_argument(
         "--lengths", type=int, nargs="+", default=[16, 32, 64, 128], metavar="TOKENS", help="input lengths"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="compute threads (default: what EdgeBERT chooses)")
     parser.add_argument("--texts", type=Path, metavar="FILE", help="your own texts, one per line (default: built-in)")
+    parser.add_argument("--eval", type=Path, metavar="FILE", help="right answers, to score every artifact with")
+    parser.add_argument("--battery", action="store_true", help="measure energy by the battery, if nothing better does")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the order in which artifacts alternate")
     return parser
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from pathlib import Path
@@ -11,18 +10,6 @@ import click
 
 from edgebert.cli import options
 from edgebert.cli.tables import table
-
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-
-
-class _Duration(click.ParamType[float]):
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
-        if found is None:
-            self.fail(f"{value!r} is no time such as 90s, 30m or 2h.", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
 
 
 @click.command("compress")
@@ -37,7 +24,10 @@ class _Duration(click.ParamType[float]):
     help="Right answers, to score every point with, as for `edgebert convert`.",
 )  # fmt: skip
 @click.option("-o", "--out", type=options.PATH, required=True, help="The folder to make.")
-@click.option("--budget", type=_Duration(), default="30m", show_default=True, help="Seconds, or as 90s, 30m, 2h.")
+@click.option(
+    "--budget", callback=options.seconds, default="30m", show_default=True, metavar="TIME",
+    help="Seconds, or as 90s, 30m, 2h.",
+)  # fmt: skip
 @click.option(
     "-t", "--target", default="x86-cpu", show_default=True, metavar="TARGET",
     help="The device family that every point is converted for, or the path of a folder with a target.toml.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,18 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path, readable=False)
 """Any path; whoever opens it tells what is wrong, and what to do about it."""
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
+    """The callback of an option that takes a time, in seconds or with a unit: ``90``, ``90s``, ``30m``, ``2h``."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)", value)
+    if found is None or float(found[1]) == 0:
+        raise click.BadParameter(f"{value!r} is no time such as 90s, 30m or 2h.", context, option)
+    return float(found[1]) * _UNITS[found[2]]
 
 
 def pins(command: Command) -> Command:
