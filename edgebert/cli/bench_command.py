@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from edgebert.cli import options
+from edgebert.cli import bench_reports, options
 
 
 @click.command("bench")
-@click.argument("bundle", type=options.PATH)
+@click.argument("bundle", type=options.PATH, required=False)
 @click.option(
     "--artifact", "artifacts", multiple=True, metavar="ID", help="Measure this artifact only. May be repeated."
 )
@@ -45,9 +45,12 @@ from edgebert.cli import options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order in which artifacts alternate.")
 @click.option("-o", "--out", type=options.PATH, help="Write the JSON to this file as well.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
+@bench_reports.report_options
 @options.as_json
+@click.pass_context
 def command(
-    bundle: Path,
+    ctx: click.Context,
+    bundle: Path | None,
     artifacts: tuple[str, ...],
     lengths: tuple[int, ...],
     repetitions: int,
@@ -61,18 +64,33 @@ def command(
     seed: int,
     out: Path | None,
     quiet: bool,
+    html: Path | None,
+    trackers: tuple[str, ...],
+    source: Path | None,
+    compared: tuple[Path, Path] | None,
+    anyway: bool,
+    margin: float,
     as_json: bool,
 ) -> None:
     """Measure every artifact of BUNDLE that this machine can run, each in a process of its own.
 
     Start-up, latency per length, throughput, memory, energy, heat, accuracy; what really ran, and how sure it all is.
+    With --from the report of an earlier run is shown, or logged; with --compare two are compared, and the exit code is
+    3 when something is worse.
     """
+    bench_reports.check_use(ctx, bundle=bundle, source=source, compared=compared)
+    bench_reports.check_outputs((out, html), trackers)
+    if compared is not None:
+        bench_reports.compare_files(compared, anyway=anyway, margin=margin, as_json=as_json, out=out, quiet=quiet)
+        return
+    if source is not None:
+        report = bench_reports.read(source, bundle)
+        bench_reports.show(report, bundle, as_json=as_json, out=out, html=html, trackers=trackers, quiet=quiet)
+        return
+    assert bundle is not None
     from edgebert.bench import read_texts, run_benchmark
-    from edgebert.bundle import output_error
     from edgebert.cli.bench_progress import bench_progress
 
-    if out is not None:
-        _check_writable(out)
     with bench_progress(hidden=quiet) as shown:
         report = run_benchmark(
             bundle,
@@ -89,22 +107,5 @@ def command(
             seed=seed,
             progress=None if shown is None else shown.step,
         )
-    click.echo(report.to_json().decode() if as_json else report.table())
-    if out is not None:
-        try:
-            out.write_bytes(report.to_json())
-        except OSError as error:
-            raise output_error(error, out) from error
-
-
-def _check_writable(out: Path) -> None:
-    """Refuse before the measuring starts what cannot be written after it."""
-    from edgebert.bundle import output_error
-
-    existed = out.exists()
-    try:
-        out.open("ab").close()
-        if not existed:
-            out.unlink()
-    except OSError as error:
-        raise output_error(error, out) from error
+    # Progress alone is what --quiet leaves out of a measurement.
+    bench_reports.show(report, bundle, as_json=as_json, out=out, html=html, trackers=trackers, quiet=False)
