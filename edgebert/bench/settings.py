@@ -9,8 +9,8 @@ from pathlib import Path
 from edgebert.devices.kernel_files import read_text
 
 _VARIABLES = (
-    "EDGEBERT_", "GOMP_", "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_", "NUMEXPR_", "OMP_", "ONEDNN_", "OPENBLAS_", "ORT_",
-    "OV_", "TBB_", "TF_", "XNNPACK_",
+    "GOMP_", "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_", "NUMEXPR_", "OMP_", "ONEDNN_", "OPENBLAS_", "TBB_",
+    "TF_ENABLE_", "TF_NUM_", "XNNPACK_",
 )  # fmt: skip
 """Beginnings of the names of environment variables that thread pools, kernels and allocators read."""
 

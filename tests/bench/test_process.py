@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebert.bench.process import load_average, peak_rss_bytes
+from edgebert.bench.process import load_average, peak_rss_bytes, resident
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 
@@ -35,3 +35,28 @@ def test_the_load_average_is_the_kernels() -> None:
     found = load_average()
     assert found is not None
     assert found == pytest.approx(kernel, abs=5)
+
+
+def test_what_is_held_is_split_into_files_and_own(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(bytes(64 << 20))
+    before = resident()
+    assert before is not None
+    mapped = np.memmap(path, np.uint8, mode="r")
+    mapped.sum()
+    own = np.ones(96 << 20, np.uint8)
+    after = resident()
+    assert after is not None
+    assert after.rss_bytes == after.file_bytes + after.anonymous_bytes
+    assert after.file_bytes - before.file_bytes > 60 << 20
+    assert after.anonymous_bytes - before.anonymous_bytes > 90 << 20
+    assert 0 < after.pss_bytes <= after.rss_bytes
+    assert own.size and mapped.size
+
+
+@pytest.mark.parametrize("text", ["", "Rss: 12 kB\n", "Rss: x kB\nAnonymous: 1 kB\nPss: 1 kB\n", "\x00\xff: kB"])
+def test_memory_that_is_not_told_is_unknown(tmp_path: Path, text: str) -> None:
+    assert resident(tmp_path) is None
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/smaps_rollup").write_text(text, encoding="latin-1")
+    assert resident(tmp_path) is None
