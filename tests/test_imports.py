@@ -28,7 +28,7 @@ ALLOWED = {
     "devices": {"errors"},
     "assets": {"errors"},
     "pages": set[str](),
-    "runtime": {"bundle", "devices", "errors"},
+    "runtime": {"bundle", "devices", "errors", "_version"},
     "convert": {"runtime", "bundle", "devices", "pages", "errors", "assets", "_version"},
     "bench": {"runtime", "bundle", "devices", "pages", "errors", "assets", "_version"},
     "compress": {"convert", "runtime", "bundle", "devices", "pages", "errors", "assets", "_version"},

@@ -16,7 +16,7 @@ from typing import TextIO
 import click
 
 from edgebert._version import __version__
-from edgebert.errors import BackendFallbackWarning, EdgebertError, SlowBackendWarning
+from edgebert.errors import BackendFallbackWarning, EdgebertError, RankingWarning, SlowBackendWarning
 
 _VERBS = {
     "convert": "Convert a checkpoint into a bundle, and measure every artifact.",
@@ -31,6 +31,7 @@ _VERBS = {
     "build-plan": "Build the TensorRT plan of a bundle on this device, and test it.",
     "verify": "Check a bundle: hashes, then the golden self-test of every artifact.",
     "bench": "Measure a bundle on this machine.",
+    "tune": "Measure how a bundle runs best on this machine, and remember it.",
     "doctor": "Tell what this machine can run, and what is missing.",
     "targets": "List the device families, or show one.",
     "wheelhouse": "Fill a folder from which a device without network installs EdgeBERT.",
@@ -160,5 +161,5 @@ def _show_warning(
 ) -> None:
     """Shows what EdgeBERT warns of, such as a target that is not in the vocabulary, and not what libraries do."""
     told_by_task = category is UserWarning and Path(filename).is_relative_to(_RUNTIME)
-    if told_by_task or issubclass(category, (BackendFallbackWarning, SlowBackendWarning)):
+    if told_by_task or issubclass(category, (BackendFallbackWarning, RankingWarning, SlowBackendWarning)):
         _say("Warning", str(message))
