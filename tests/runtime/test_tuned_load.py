@@ -18,6 +18,7 @@ from edgebert.runtime.ranking_key import key_of
 from edgebert.runtime.ranking_store import store_ranking
 from edgebert.runtime.selection import Configuration
 from tests.runtime.rankings import entry, ranking
+from tests.runtime.test_cascade import write_cascade
 
 TEXT = "a charming film"
 Remember = Callable[..., Path]
@@ -129,3 +130,21 @@ def test_one_configuration_is_loaded_as_it_is_whatever_is_kept(bundle_path: Path
         assert (facts.artifact, facts.threads) == ("tflite-fp32", 2)
         assert told.self_test.lengths == (64,)
         assert (told.tuned, told.not_tuned) == (None, "")
+
+
+def test_a_cascade_follows_one_ranking_as_a_whole(bundle_path: Path, remember: Remember, tmp_path: Path) -> None:
+    path = write_cascade(tmp_path / "c.edgebert", bundle_path, bundle_path, threshold=0.9)
+    remember()  # of the bundle alone, which is inside as well: it is about something else
+    with edgebert.load(path) as model:
+        told = model.explain()
+        assert (told.chosen, told.bigger and told.bigger.explanation.chosen) == ("onnx-fp32", "onnx-fp32")
+        assert "the bundle was another one of the same name" in told.not_tuned
+    whole = open_bundle(path)
+    key = key_of(whole, describe_machine(), find_runtimes())
+    store_ranking(whole, ranking(key, entries=(entry(Configuration("tflite-fp32", 1)),), refused=()))
+    with edgebert.load(path) as model:
+        told = model.explain()
+        assert told.bigger is not None
+        for one in (told, told.bigger.explanation):
+            assert (one.chosen, one.facts.threads) == ("tflite-fp32", 1)
+            assert one.tuned is not None

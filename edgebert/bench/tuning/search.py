@@ -144,10 +144,8 @@ class Search:
         least = min(FIRST_TEXTS[self._objective], len(self.texts))
         standings = self._ordered(self._steady(self._first(standings, least)))
         number = 0
-        while len(standings) > 1:
+        while len(standings) > 2 or (len(standings) == 2 and not number):
             sizes = rung_sizes(len(standings))
-            if number and len(standings) == 2:
-                break
             kept, lost = standings[: sizes[0]], standings[sizes[0] :]
             number += 1
             rung = plan_rung(
