@@ -104,7 +104,7 @@ def spread(wanted: Mapping[str, float], bottom: float) -> dict[str, float]:
     return placed
 
 
-def beside(label: str, x: float, y: float, taken: list[Box], frame: Box) -> str:
+def beside(label: str, x: float, y: float, taken: list[Box], frame: Box, *, gap: float = 9.0) -> str:
     """A label on the nearest free place beside a point, with a lead where it is not level; adds it to ``taken``.
 
     Args:
@@ -113,10 +113,11 @@ def beside(label: str, x: float, y: float, taken: list[Box], frame: Box) -> str:
         y: of the point.
         taken: what must not be covered.
         frame: what must not be left.
+        gap: from the point to the label, on either side.
     """
     width = len(label) * CHARACTER
     for shift in sorted((number * ROW / 2 for number in range(-100, 101)), key=abs):
-        for left in (x + 9, x - 9 - width):
+        for left in (x + gap, x - gap - width):
             box = (left, y + shift - ROW / 2, left + width, y + shift + ROW / 2)
             if box[0] < frame[0] or box[1] < frame[1] or box[2] > frame[2] or box[3] > frame[3]:
                 continue
@@ -126,7 +127,7 @@ def beside(label: str, x: float, y: float, taken: list[Box], frame: Box) -> str:
             near = left if left > x else left + width
             lead = f'<path class="lead" d="M{x:.1f} {y:.1f}L{near:.1f} {y + shift:.1f}"/>' if shift else ""
             return lead + text(left, y + shift + 4, label)
-    return text(x + 9, y + 4, label)
+    return text(x + gap, y + 4, label)
 
 
 def text(x: float, y: float, content: str, anchor: str = "start") -> str:

@@ -190,7 +190,7 @@ def opened(browser: str, page: str, folder: Path, *, width: int) -> str:
     path.write_text(allowed.replace("</body>", f"{probe}</body>"))
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     command += [f"--window-size={width},900", "--dump-dom", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     found = re.search(r"<title>MEASURED ([\d -]+)</title>", done.stdout)
     if found is None:
         pytest.skip(f"the browser does not run here: {done.stderr.strip().splitlines()[-1:]}")
@@ -214,7 +214,7 @@ def test_a_browser_reports_no_error_and_fetches_nothing(browser: str, tmp_path: 
     path.write_text(to_html(report()))
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command += ["--enable-logging=stderr", "--dump-dom", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     if "<h1>" not in done.stdout:
         pytest.skip(f"the browser does not run here: {done.stderr.strip().splitlines()[-1:]}")
     assert "CONSOLE" not in done.stderr, done.stderr

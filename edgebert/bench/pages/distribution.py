@@ -35,7 +35,7 @@ def distribution_plot(latencies: Mapping[str, Latency], backends: Mapping[str, s
     # One pause of the system may be ten times the rest and would press all of it together.
     highest = min(max(s.max() for s in samples.values()), 2 * max(latency.p99 for latency in latencies.values()))
     axis = plot.logarithmic(
-        0.98 * min(s.min() for s in samples.values()), 1.02 * highest, start, end - 10, "ms (logarithmic)"
+        0.93 * min(s.min() for s in samples.values()), 1.02 * highest, start, end - 10, "ms (logarithmic)"
     )
     drawn = {
         label: _row(latency, samples[label], axis, backends[label], rows.middle(index, _ROW))

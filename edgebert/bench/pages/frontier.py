@@ -74,19 +74,24 @@ def frontier_plot(points: Sequence[Point], metric: str) -> str:
     places = {point.artifact.id: (x(point.latency), y(_height(point, metric))) for point in points}
     best = {point.artifact.id for point in unbeaten(points)}
     parts = [plot.axes(x, y, left=_LEFT, right=_RIGHT)]
+    radii = {
+        point.artifact.id: max(2.5, _LARGEST * math.sqrt(point.artifact.bytes / largest)) if metric else 5.0
+        for point in points
+    }
     taken: list[plot.Box] = []
-    # The large ones first, so that none hides a small one.
+    for name, (px, py) in places.items():
+        reach = radii[name] + 1
+        taken.append((px - reach, py - reach, px + reach, py + reach))
+    for name, (px, py) in sorted(places.items(), key=lambda item: item[1][::-1]):
+        gap = radii[name] + 4.5
+        parts.append(plot.beside(name, px, py, taken, (_LEFT, 0, _RIGHT + 10, _BOTTOM), gap=gap))
+    # Over the labels' leads; the large ones first, so that none hides a small one.
     for point in sorted(points, key=lambda point: -point.artifact.bytes):
         artifact = point.artifact
-        px, py = places[artifact.id]
-        radius = round(max(2.5, _LARGEST * math.sqrt(artifact.bytes / largest)), 1) if metric else 5.0
+        radius, says = round(radii[artifact.id], 1), _said(point, metric)
         parts.append(
-            series.marker(artifact.backend, px, py, radius, says=_said(point, metric), filled=artifact.id in best)
+            series.marker(artifact.backend, *places[artifact.id], radius, says=says, filled=artifact.id in best)
         )
-        taken.append((px - radius - 1, py - radius - 1, px + radius + 1, py + radius + 1))
-    for point in sorted(points, key=lambda point: places[point.artifact.id][::-1]):
-        px, py = places[point.artifact.id]
-        parts.append(plot.beside(point.artifact.id, px, py, taken, (_LEFT, 0, _RIGHT + 10, _BOTTOM)))
     said = "; ".join(
         _said(point, metric) + (", no other beats it" if point.artifact.id in best else "") for point in points
     )

@@ -12,6 +12,7 @@ from edgebert.pages import plot, series
 
 _WIDTH, _TOP, _HEIGHT = 460.0, 14.0, 270.0
 _LEFT = 50.0
+_ASIDE = 3.0
 
 
 def lengths_plot(artifacts: Sequence[ArtifactResult]) -> str:
@@ -26,16 +27,18 @@ def lengths_plot(artifacts: Sequence[ArtifactResult]) -> str:
         return ""
     right = _WIDTH - plot.CHARACTER * max(len(a.id) for a, _ in lines) - 22
     bottom = _TOP + max(_HEIGHT, plot.ROW * len(lines))
-    x = plot.Axis(
-        math.log2(lengths[0]), math.log2(lengths[-1]), _LEFT + 8, right - 4,
-        {math.log2(length): str(length) for length in lengths}, "tokens in the input",
-    )  # fmt: skip
+    margin = _ASIDE * len(lines) / 2
+    ticks = {math.log2(length): str(length) for length in lengths}
+    x = plot.Axis(min(ticks), max(ticks), _LEFT + 8 + margin, right - 4 - margin, ticks, "tokens in the input")
     reach = [value for _, line in lines for latency in line.values() for value in _reach(latency)]
     y = plot.logarithmic(0.95 * min(reach), 1.05 * max(reach), bottom, _TOP, "p50 in ms (logarithmic)")
     parts = [plot.axes(x, y, left=_LEFT, right=right)]
     ends: dict[str, tuple[float, float]] = {}
-    for artifact, line in lines:
-        points = [(x(math.log2(length)), y(math.log10(latency.p50))) for length, latency in sorted(line.items())]
+    for number, (artifact, line) in enumerate(lines):
+        aside = _ASIDE * (number - (len(lines) - 1) / 2)  # so that the bars of one length stand beside each other
+        points = [
+            (x(math.log2(length)) + aside, y(math.log10(latency.p50))) for length, latency in sorted(line.items())
+        ]
         path = "L".join(f"{px:.1f} {py:.1f}" for px, py in points)
         parts.append(series.line(artifact.backend, artifact.precision, f"M{path}"))
         for (length, latency), (px, py) in zip(sorted(line.items()), points, strict=True):

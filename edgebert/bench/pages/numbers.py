@@ -28,3 +28,8 @@ def percentiles(latency: Latency) -> str:
 def megabytes(size: int | None) -> str:
     """Whole megabytes (a million bytes); of memory, where a tenth means nothing."""
     return NONE if size is None else f"{size / 1e6:,.0f}"
+
+
+def metric(name: str) -> str:
+    """What people call a metric, within a sentence."""
+    return name.replace("_f1", " F1").replace("_", " ")

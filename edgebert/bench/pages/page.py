@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgebert.bench.pages import facts, tables
+from edgebert.bench.pages import facts, numbers, tables
 from edgebert.bench.pages.bars import MEMORY, START_UP, energy_plot, memory_plot, start_up_plot
 from edgebert.bench.pages.distribution import distribution_plot
 from edgebert.bench.pages.frontier import frontier_plot, points_of
@@ -12,7 +12,7 @@ from edgebert.bench.pages.heat import clock_plot, steps_of, temperature_plot
 from edgebert.bench.pages.lengths import lengths_plot
 from edgebert.bench.report import BenchmarkReport
 from edgebert.pages import frame, series
-from edgebert.pages.text import escape
+from edgebert.pages.text import capitalized, escape
 
 _STYLE = """
 .warning{margin:1rem 0 0;padding:.2rem 1rem .6rem;border-left:.4rem solid var(--bad);background:var(--band)}
@@ -80,6 +80,9 @@ _READING = (
 )
 
 
+_TEXTS = "The texts"
+
+
 def _overview(report: BenchmarkReport) -> Iterator[str]:
     kinds = [(a.backend, a.precision) for a in report.artifacts if a.measurements is not None]
     if plot := lengths_plot(report.artifacts):
@@ -89,10 +92,12 @@ def _overview(report: BenchmarkReport) -> Iterator[str]:
         )
         yield frame.figure("Latency over length", plot, caption)
     points = points_of(report.artifacts)
-    metric = _metric(report) if all(point.quality is not None for point in points) else ""
+    metric, off = _score(report) if all(point.quality is not None for point in points) else ("", None)
     if metric:
-        title, caption = f"{metric.capitalize()}, latency and size", "Further up and further left is better. "
+        title, caption = f"{capitalized(metric)}, latency and size", "Further up and further left is better. "
         caption += "The area of a marker is the size on disk. Filled: no other is better in all three."
+        if off is not None and report.evaluation is not None:
+            caption += f" {report.evaluation.count:,} inputs: for others like them a value may differ by {off:.3f}."
     else:
         title = "Size and latency"
         caption = "Further down and further left is better. Filled: no other is better in both. "
@@ -100,11 +105,15 @@ def _overview(report: BenchmarkReport) -> Iterator[str]:
     yield frame.figure(title, frontier_plot(points, metric), caption)
 
 
-def _metric(report: BenchmarkReport) -> str:
-    for artifact in report.artifacts:
-        if artifact.measurements is not None and artifact.measurements.accuracy is not None:
-            return artifact.measurements.accuracy.scores[0].metric.replace("_", " ")
-    return ""
+def _score(report: BenchmarkReport) -> tuple[str, float | None]:
+    """The name of the main metric, and how far one of its values may be off; an empty name without one."""
+    scores = [
+        artifact.measurements.accuracy.scores[0]
+        for artifact in report.artifacts
+        if artifact.measurements is not None and artifact.measurements.accuracy is not None
+    ]
+    widths = [(score.interval.high - score.interval.low) / 2 for score in scores if score.interval is not None]
+    return numbers.metric(scores[0].metric) if scores else "", max(widths, default=None)
 
 
 def _distributions(report: BenchmarkReport) -> Iterator[str]:
@@ -114,12 +123,15 @@ def _distributions(report: BenchmarkReport) -> Iterator[str]:
         f"{length} tokens": {name: m.latency_ms[length] for name, m in measured.items()}
         for length in report.plan.lengths
     }
-    panels["The texts"] = {name: m.texts_latency_ms for name, m in measured.items()}
+    panels[_TEXTS] = {name: m.texts_latency_ms for name, m in measured.items()}
     for title, latencies in panels.items():
         plot = distribution_plot(latencies, backends, f"Distribution of latency: {title.lower()}")
         counts = {latency.count for latency in latencies.values()}
         samples = f"{min(counts):,}" if len(counts) == 1 else f"{min(counts):,} to {max(counts):,}"
-        yield frame.figure(title, plot, f"Batch 1; {samples} samples of each artifact.")
+        caption = f"Batch 1; {samples} samples of each artifact."
+        if title == _TEXTS:
+            caption += " Texts differ in length, and so do their latencies."
+        yield frame.figure(title, plot, caption)
 
 
 def _costs(report: BenchmarkReport) -> Iterator[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from edgebert.bench.pages import numbers
 from edgebert.bench.pages.numbers import NONE, bounds, megabytes, ms
 from edgebert.bench.report import ArtifactResult, BenchmarkReport, Measurements
 from edgebert.bench.stats import Latency
 from edgebert.pages import frame
-from edgebert.pages.text import escape
+from edgebert.pages.text import capitalized, escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def _accuracy(report: BenchmarkReport) -> Iterator[Column]:
     of = f"{report.evaluation.reference}'s" if of is None else of
     for metric in metrics:
         yield Column(
-            metric.replace("_", " ").capitalize(),
+            capitalized(numbers.metric(metric)),
             f"On {report.evaluation.file}, {report.evaluation.count:,} inputs"
             + (f"; and what it is of {of}, in per cent." if of else "."),
             lambda a, m, metric=metric: _score(m, metric),  # type: ignore[misc]
