@@ -159,7 +159,7 @@ def _energy(
 def _joules_of(meter: EnergyMeter, work: Callable[[], object]) -> float:
     """Joules of one call of ``work``, from as many as the meter needs."""
     calls, begun, start = 0, meter.joules(), perf_counter()
-    while perf_counter() - start < meter.least_seconds:
+    while not calls or perf_counter() - start < meter.least_seconds:
         work()
         calls += 1
     return (meter.joules() - begun) / calls
