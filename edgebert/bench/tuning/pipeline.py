@@ -16,7 +16,7 @@ from edgebert.bench.process import load_average, peak_rss_bytes
 from edgebert.bench.tuning.candidates import find_candidates, thread_counts
 from edgebert.bench.tuning.launch import run_job
 from edgebert.bench.tuning.report import TuningReport
-from edgebert.bench.tuning.search import Runner, Search
+from edgebert.bench.tuning.search import Search
 from edgebert.bundle import Bundle, limits, open_bundle
 from edgebert.devices import Machine, describe_machine, find_runtimes
 from edgebert.errors import InputError, SelectionError
@@ -36,7 +36,6 @@ def tune(
     threads: Sequence[int] | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
-    run: Runner = run_job,
 ) -> TuningReport:
     """Measure how a bundle runs best on this machine, and remember it: ``edgebert.load`` then runs it so.
 
@@ -55,7 +54,6 @@ def tune(
             these.
         seed: of the random orders.
         progress: called with a line before each measurement.
-        run: what runs a job in a process of its own.
 
     Raises:
         BundleError: the bundle cannot be read.
@@ -85,7 +83,7 @@ def tune(
         budget,
         rng=rng,
         progress=progress or (lambda line: None),
-        run=run,
+        run=run_job,
     )
     reference = search.answer(field.references)
     entries = search.rank(field.configurations)

@@ -30,16 +30,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def device() -> Device:
-    return Device({ONNX: 9.0, OPENVINO: 3.25, TFLITE: 6.0, FEWER: 7.0}, broken={TFLITE: "it crashed"})
+def device(monkeypatch: pytest.MonkeyPatch) -> Device:
+    made = Device({ONNX: 9.0, OPENVINO: 3.25, TFLITE: 6.0, FEWER: 7.0}, broken={TFLITE: "it crashed"})
+    monkeypatch.setattr("edgebert.bench.tuning.pipeline.run_job", made.run)
+    return made
 
 
-def tuned(bundle: Path, device: Device, **changes: Any) -> TuningReport:
-    return tune(bundle, **{"texts": TEXTS, "threads": [2], "run": device.run, **changes})
+def tuned(bundle: Path, **changes: Any) -> TuningReport:
+    return tune(bundle, **{"texts": TEXTS, "threads": [2], **changes})
 
 
 def test_the_ranking_is_kept_and_told(bundle_path: Path, device: Device, folder: Path) -> None:
-    report = tuned(bundle_path, device)
+    report = tuned(bundle_path)
     ranking = report.ranking
     assert [entry.configuration for entry in ranking.entries] == [OPENVINO, FEWER, ONNX]
     assert [(one.configuration, one.reason) for one in ranking.refused] == [(TFLITE, "it crashed")]
@@ -68,14 +70,14 @@ def test_built_in_texts_are_the_default(bundle_path: Path, device: Device) -> No
     from edgebert.assets import calibration_texts
 
     device.answers = lambda configuration, text: right(configuration, "text 1")
-    report = tuned(bundle_path, device, texts=None)
+    report = tuned(bundle_path, texts=None)
     assert report.ranking.texts == "built-in"
     assert {text for done in device.jobs for text in done.texts} <= set(calibration_texts())
 
 
 def test_a_busy_machine_is_told(bundle_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgebert.bench.tuning.pipeline.load_average", lambda: (99.0, 0.0, 0.0))
-    report = tuned(bundle_path, device)
+    report = tuned(bundle_path)
     assert "99.00" in report.noise[0]
     assert "NOISY" in report.table()
 
@@ -97,7 +99,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_kept(
     bundle_path: Path, device: Device, folder: Path, changes: dict[str, Any], error: type[EdgebertError], said: str
 ) -> None:
     with pytest.raises(error) as caught:
-        tuned(bundle_path, device, **changes)
+        tuned(bundle_path, **changes)
     assert said in caught.value.message
     assert caught.value.hint
     assert not folder.exists() or list(folder.iterdir()) == []
@@ -105,7 +107,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_kept(
 
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path, device: Device) -> None:
     with pytest.raises(BundleError):
-        tuned(tmp_path, device)
+        tuned(tmp_path)
 
 
 def test_where_nothing_can_run_all_are_named(
@@ -113,14 +115,14 @@ def test_where_nothing_can_run_all_are_named(
 ) -> None:
     monkeypatch.setattr("edgebert.bench.tuning.pipeline.find_runtimes", list)
     with pytest.raises(SelectionError, match="tflite-fp32: needs ai-edge-litert"):
-        tuned(bundle_path, device)
+        tuned(bundle_path)
 
 
 def test_what_is_not_to_be_kept_is_not_measured(bundle_path: Path, device: Device, folder: Path) -> None:
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     with pytest.raises(OutputError, match="others may write to it"):
-        tuned(bundle_path, device)
+        tuned(bundle_path)
     assert device.jobs == []
 
 
@@ -133,6 +135,6 @@ def test_what_cannot_be_measured_here_is_told_at_once(
     monkeypatch.setattr("edgebert.bench.tuning.pipeline.open_meter", lambda: Unavailable("there is no meter"))
     monkeypatch.setattr("edgebert.bench.tuning.pipeline.peak_rss_bytes", lambda: None)
     with pytest.raises(InputError, match=f"{objective.capitalize()} cannot be measured here: ") as caught:
-        tuned(bundle_path, device, objective=objective)
+        tuned(bundle_path, objective=objective)
     assert "objective" in caught.value.hint
     assert device.jobs == []
