@@ -18,8 +18,10 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_it_prints_the_table_and_writes_the_json(bundle_path: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("a film\nthe plot is dull\n")
+    (tmp_path / "dev.tsv").write_text("sentence\tlabel\ngood\tPOSITIVE\n")
     out = tmp_path / "results.json"
     options = ["--lengths", 8, "--repetitions", 2, "--threads", 1, "--texts", tmp_path / "texts.txt", "--out", out]
+    options += ["--rounds", 3, "--precision", 1e-9, "--budget", 0.1, "--eval", tmp_path / "dev.tsv", "--seed", 1]
     done = run(bundle_path, "--artifact", "onnx-fp32", "openvino-fp32", *options)
     assert done.returncode == 0, done.stderr
     assert "onnx-fp32" in done.stdout
@@ -27,6 +29,8 @@ def test_it_prints_the_table_and_writes_the_json(bundle_path: Path, tmp_path: Pa
     data = json.loads(out.read_bytes())
     assert [entry["id"] for entry in data["artifacts"]] == ["onnx-fp32", "openvino-fp32"]
     assert data["plan"]["text_count"] == 2
+    assert (data["plan"]["seed"], data["course"]["rounds"], data["course"]["ended"]) == (1, 1, "budget")
+    assert data["evaluation"]["count"] == 1
 
 
 def test_errors_are_one_message_with_a_hint(bundle_path: Path, tmp_path: Path) -> None:
