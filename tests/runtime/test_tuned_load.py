@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,6 +67,20 @@ def test_order_and_threads_are_those_that_were_measured(bundle_path: Path, remem
     with edgebert.load(bundle_path, tuned=False) as model:
         assert model.explain() == replace(before, self_test=model.explain().self_test)
         assert model(TEXT) == [{"label": answer[0]["label"], "score": pytest.approx(answer[0]["score"], abs=1e-5)}]
+
+
+def test_without_a_ranking_nothing_is_imported_for_it(bundle_path: Path, tmp_path: Path) -> None:
+    code = "import sys, edgebert; edgebert.load(sys.argv[1]).close(); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(bundle_path)],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+    assert "edgebert.runtime.ranking_store" in loaded
+    assert loaded.isdisjoint({"edgebert.runtime.ranking", "edgebert.runtime.ranking_key"})
 
 
 def test_arguments_come_before_what_was_measured(bundle_path: Path, remember: Remember) -> None:

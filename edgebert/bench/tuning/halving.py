@@ -5,7 +5,8 @@ Jamieson and Talwalkar 2016, arXiv 1502.07943.
 
 Everything is measured once; then the better half again, in an equal part of what is left of the time, and so on until
 two are left. It supposes nothing of how the figures are spread. Here a measurement also costs a process that starts
-and loads, so that the parts are divided into processes and texts, and the two last meet in several processes each.
+and loads, so that the parts are divided into processes and texts, the two last meet in several processes each, and
+where a part is too short to measure half once, fewer go on.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from statistics import median
 from time import monotonic
 
 from edgebert.bench.tuning.answers import Answer, compare, why_unsteady, why_wrong
-from edgebert.bench.tuning.halving import FIRST_TEXTS, Cost, Score, order, plan_rung, rung_sizes
+from edgebert.bench.tuning.halving import FIRST_TEXTS, Cost, Rung, Score, order, plan_rung, rung_sizes
 from edgebert.bench.tuning.job import Failure, Job, OutOfTime, Trial
 from edgebert.bundle import Manifest
 from edgebert.errors import InputError, SelectionError
@@ -145,17 +145,12 @@ class Search:
         standings = self._ordered(self._steady(self._first(standings, least)))
         number = 0
         while len(standings) > 2 or (len(standings) == 2 and not number):
-            sizes = rung_sizes(len(standings))
-            kept, lost = standings[: sizes[0]], standings[sizes[0] :]
             number += 1
-            rung = plan_rung(
-                [one.cost for one in kept],
-                _USED * self._left / len(sizes),
-                number=number,
-                least=least,
-                most=len(self.texts),
-            )
-            if rung is None or not self._again(kept, f"rung {number + 1}", rung.rounds, rung.texts):
+            size, rung = self._plan(standings, number, least)
+            if rung is None:
+                break
+            kept, lost = standings[:size], standings[size:]
+            if not self._again(kept, f"rung {number + 1}", rung.rounds, rung.texts):
                 break
             self._dropped = lost + self._dropped
             standings = self._ordered(self._steady(kept))
@@ -169,6 +164,17 @@ class Search:
     @property
     def _left(self) -> float:
         return self._budget - self.seconds
+
+    def _plan(self, standings: Sequence[_Standing], number: int, least: int) -> tuple[int, Rung | None]:
+        """How many of the best go on, and how: half of them, or fewer where there is not the time for half."""
+        sizes = rung_sizes(len(standings))
+        for place, size in enumerate(sizes):
+            costs = [one.cost for one in standings[:size]]
+            seconds = _USED * self._left / (len(sizes) - place)
+            rung = plan_rung(costs, seconds, number=number, least=least, most=len(self.texts))
+            if rung is not None:
+                return size, rung
+        return 0, None
 
     def _first(self, standings: list[_Standing], count: int) -> list[_Standing]:
         self._draw(count)

@@ -98,6 +98,14 @@ def test_a_budget_too_short_for_one_round_says_what_it_takes() -> None:
     assert again.rank(again.search(float(needed[1])))[0] == OPENVINO_2
 
 
+def test_where_the_time_is_short_fewer_go_on() -> None:
+    device = Device(TIMES, startup=2.0)
+    search = device.search(28.0)  # the first round takes 12 s and the reference 3
+    assert device.rank(search)[0] == OPENVINO_2
+    assert {one: device.processes(one) for one in EVERY if device.processes(one) > 1}.keys() == {OPENVINO_2, TFLITE}
+    assert search.seconds <= 28
+
+
 def test_a_budget_too_short_for_the_reference_is_told() -> None:
     device = Device(TIMES, startup=5)
     with pytest.raises(InputError, match="onnx-fp32, 1 thread did not answer 8 texts"):
