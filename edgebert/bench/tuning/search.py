@@ -25,6 +25,8 @@ _USED = 0.85
 """Of the time that is left, what is planned with: a round that is cut short at its end counts for nothing, and the best
 is compared with itself on fewer threads at the end."""
 
+_MAX_REASON = 500
+
 Runner = Callable[[Job, float], Trial | Failure | OutOfTime]
 """Does a job in a process of its own, which is ended after so many seconds."""
 
@@ -312,7 +314,9 @@ class Search:
         )
 
     def _refuse(self, configuration: Configuration, reason: str) -> None:
-        self._refused.append(Refused(configuration, " ".join(reason.split())[:500]))
+        said = " ".join(reason.split())[:_MAX_REASON]
+        # A path may hold bytes that are not UTF-8, and a backend may say anything.
+        self._refused.append(Refused(configuration, "".join(one if one.isprintable() else "?" for one in said)))
 
     def _nothing(self) -> SelectionError:
         listing = "".join(f"\n  {one.configuration}: {one.reason}" for one in self._refused)

@@ -134,6 +134,15 @@ def test_what_fails_is_refused_and_the_others_go_on(after: int) -> None:
     assert [(one.configuration, one.reason) for one in search.refused] == [(OPENVINO_2, "it crashed")]
 
 
+def test_whatever_is_said_of_a_failure_can_be_kept() -> None:
+    device = Device(TIMES, broken={OPENVINO: "no file\n '/a/\udcff'\x00" + "." * 9999})
+    search = device.search()
+    device.rank(search)
+    [refused] = search.refused
+    assert refused.reason.startswith("no file '/a/?'?..")
+    assert len(refused.reason) == 500
+
+
 def test_wrong_labels_are_refused_by_name() -> None:
     def answer(configuration: Configuration, text: str) -> Answer:
         given = right(configuration, text)
