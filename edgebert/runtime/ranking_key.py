@@ -64,7 +64,7 @@ class RankingKey:
         return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()
 
     def differences(self, other: RankingKey) -> list[str]:
-        """What this key has otherwise than ``other``, a phrase each: ``"onnxruntime was 1.30 and is 1.31"``."""
+        """What this key has otherwise than ``other``, a phrase each: ``"onnxruntime: 1.30 then, 1.31 now"``."""
         said = []
         for name in (field.name for field in fields(self)):
             was, now = getattr(self, name), getattr(other, name)
@@ -136,4 +136,4 @@ def parse_key(place: Field) -> RankingKey:
 def _change(name: str, was: object, now: object) -> str:
     if was is None:
         return f"{name} is new"
-    return f"{name} is gone" if now is None else f"{name} was {was} and is {now}"
+    return f"{name} is gone" if now is None else f"{name}: {was} then, {now} now"

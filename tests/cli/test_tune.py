@@ -80,7 +80,7 @@ def test_one_for_other_software_is_told(edgebert: Edgebert, bundle: Path) -> Non
     opened = open_bundle(bundle)
     key = replace(key_of(opened, describe_machine(), find_runtimes()), edgebert="0.0.9")
     store_ranking(opened, ranking(key, entries=(entry(Configuration("onnx-fp32", 1)),), refused=()))
-    assert "is not used: edgebert was 0.0.9 and is " in edgebert("tune", "--show", bundle).out
+    assert "is not used: edgebert: 0.0.9 then, " in edgebert("tune", "--show", bundle).out
 
 
 def test_a_spoilt_one_is_a_warning_of_predict(edgebert: Edgebert, bundle: Path, kept: Path) -> None:

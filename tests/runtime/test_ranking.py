@@ -112,10 +112,10 @@ def test_what_is_stored_is_found_by_its_key(own: Bundle, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"model": "another CPU"}, "model was a CPU and is another CPU"),
-        ({"physical_cores": 1, "performance_cores": 1}, "physical cores was 2 and is 1; performance cores was 2"),
+        ({"model": "another CPU"}, "model: a CPU then, another CPU now"),
+        ({"physical_cores": 1, "performance_cores": 1}, "physical cores: 2 then, 1 now; performance cores: 2 then"),
         ({"isa": frozenset(("avx2",))}, "other instruction sets"),
-        ({"memory_bytes": 2**32}, "memory gib was 8 and is 4"),
+        ({"memory_bytes": 2**32}, "memory gib: 8 then, 4 now"),
     ],
 )
 def test_on_another_device_it_is_told_and_not_used(own: Bundle, changes: dict[str, Any], said: str) -> None:
@@ -134,7 +134,7 @@ def test_memory_that_the_kernel_keeps_for_itself_changes_nothing(own: Bundle) ->
 @pytest.mark.parametrize(
     ("place", "version", "said"),
     [
-        (0, "1.31", "onnxruntime was 1.30 and is 1.31"),
+        (0, "1.31", "onnxruntime: 1.30 then, 1.31 now"),
         (1, None, "openvino is gone"),
         (3, "2.14", "tflite-runtime is new"),
     ],
@@ -164,7 +164,7 @@ def test_the_newest_of_several_is_told(own: Bundle) -> None:
     for age, cores in enumerate((1, 3, 2)):
         key = key_of(own, replace(MACHINE, logical_cores=cores), RUNTIMES)
         os.utime(store_ranking(own, ranking(key)), (1000 - age, 1000 - age))
-    assert "logical cores was 1 and is 4" in find(own).stale
+    assert "logical cores: 1 then, 4 now" in find(own).stale
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_a_ranking_for_other_versions_is_told_and_not_used(bundle_path: Path, re
         model = edgebert.load(bundle_path)
     with model:
         assert model.artifact == "onnx-fp32"
-        line = f"ranking: that of 2026-01-31 for latency is not used: edgebert was 0.0.9 and is {edgebert.__version__}"
+        line = f"ranking: that of 2026-01-31 for latency is not used: edgebert: 0.0.9 then, {edgebert.__version__} now"
         assert line in str(model.explain()).splitlines()
 
 
