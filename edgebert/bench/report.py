@@ -217,7 +217,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """What really ran for one input, as the backend tells it.
+    """What really ran for one input, as the backend tells it; of a cascade in the model in front.
 
     Attributes:
         length: of the input in tokens.

@@ -89,7 +89,7 @@ def measure(job: Job, interpreter_ms: float, import_ms: float) -> Trial:
         stream_seconds = answer_all()
         after = thermal_state()
         # From here on nothing is timed, and memory that is taken is not the model's.
-        peak_rss, held = peak_rss_bytes(), resident()
+        held, peak_rss = resident(), peak_rss_bytes()
         joules = _energy(sample, len(texts), answer, answer_all, job.battery)
         prepare = _preparation(job.bundle, model.max_length, options)
         return Trial(

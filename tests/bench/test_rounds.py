@@ -134,6 +134,18 @@ def test_artifacts_and_lengths_take_turns_in_shuffled_orders(machine: Machine, b
         assert jobs[0].sample == jobs[1].sample
 
 
+def test_the_seed_decides_the_orders_and_the_texts(machine: Machine, bundle_path: Path) -> None:
+    texts = [f"film {number}" for number in range(9)]
+
+    def drawn(seed: int) -> tuple[object, ...]:
+        machine.jobs.clear()
+        plan = run(bundle_path, seed=seed, texts=texts).plan
+        return plan.order, plan.length_order, tuple(tuple(job.sample) for job in machine.jobs)
+
+    assert drawn(3) == drawn(3)
+    assert len({drawn(seed) for seed in range(4)}) == 4
+
+
 def test_an_artifact_that_fails_is_not_waited_for(machine: Machine, bundle_path: Path) -> None:
     machine.breaks = RUNNABLE[0]
     report = run(bundle_path, rounds=2, precision=0.01)
