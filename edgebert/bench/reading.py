@@ -7,7 +7,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,9 @@ from edgebert.errors import DataError
 _HINT = "Give a file that `edgebert bench --out` wrote."
 _MAX_BYTES = 256 * 1024 * 1024
 """Far above any report: 20 artifacts of 100 rounds of 1,000 repetitions of 8 lengths have about 200 MB."""
+
+_LARGEST = 1e100
+"""Two rounds that disagree can have an interval of many decades; nothing comes near to where floats end."""
 
 
 class _WrongError(Exception):
@@ -48,7 +51,9 @@ def read_report(path: Path) -> BenchmarkReport:
         raise DataError(f"'{path}' is not JSON, or was cut off: {error}.", hint=_HINT) from None
     _check_format(path, value)
     try:
-        return cast("BenchmarkReport", _build(BenchmarkReport, value, ""))
+        report = cast("BenchmarkReport", _build(BenchmarkReport, value, ""))
+        _check_figures(report)
+        return report
     except _WrongError as error:
         raise DataError(f"'{path}' is not a whole report of a benchmark: {error}.", hint=_HINT) from None
 
@@ -68,6 +73,48 @@ def _check_format(path: Path, value: object) -> None:
         f"'{path}' has the format {found!r}, {reason}; this version reads {FORMAT!r}.",
         hint="Measure again: edgebert bench BUNDLE --out FILE",
     )
+
+
+def _check_figures(report: BenchmarkReport) -> None:
+    """What types do not say, and whoever reads the figures counts on: there are some, and times are above 0."""
+    for name in ("edgebert", "python"):
+        if name not in report.versions:
+            raise _WrongError(f"versions.{name} is missing")
+    for index, artifact in enumerate(report.artifacts):
+        measured, place = artifact.measurements, f"artifacts[{index}].measurements"
+        if measured is None:
+            continue
+        _check_positive((artifact.bytes,), f"artifacts[{index}].bytes")
+        if set(measured.latency_ms) != set(report.plan.lengths) or set(measured.tokenization_ms) != set(
+            report.plan.lengths
+        ):
+            raise _WrongError(f"{place} is not of the lengths in plan.lengths")
+        latencies = {f"latency_ms['{length}']": latency for length, latency in measured.latency_ms.items()}
+        for name, latency in {**latencies, "texts_latency_ms": measured.texts_latency_ms}.items():
+            figures = (latency.p5, latency.p25, latency.p50, latency.p75, latency.p90, latency.p95, latency.p99)
+            bounds = (latency.p50_interval.low, latency.p50_interval.high) if latency.p50_interval else ()
+            _check_positive(figures + bounds, f"{place}.{name}")
+            _check_positive(latency.round_p50, f"{place}.{name}.round_p50")
+            for number, samples in enumerate(latency.samples_ms):
+                _check_positive(samples, f"{place}.{name}.samples_ms[{number}]")
+            if not latency.samples_ms:
+                raise _WrongError(f"{place}.{name}.samples_ms is empty")
+        for name in ("total_ms", "texts_per_second"):
+            _check_positive(getattr(measured, name).values, f"{place}.{name}.values")
+        for name in ("first_answer_rss_bytes", "peak_rss_bytes"):
+            if (size := getattr(measured, name)) is not None:
+                _check_positive((size,), f"{place}.{name}")
+        if measured.energy is not None and not measured.energy.joules_per_inference.values:
+            raise _WrongError(f"{place}.energy.joules_per_inference.values is empty")
+        if measured.accuracy is not None and not measured.accuracy.scores:
+            raise _WrongError(f"{place}.accuracy.scores is empty")
+
+
+def _check_positive(values: Sequence[float], place: str) -> None:
+    if not values:
+        raise _WrongError(f"{place} is empty")
+    if min(values) <= 0:
+        raise _WrongError(f"{place} holds {min(values):g}, which is not above 0")
 
 
 def _build(kind: Any, value: Any, place: str) -> Any:  # noqa: ANN401 (a type as an annotation, and what json gives)
@@ -147,6 +194,8 @@ def _plain(kind: Any, value: Any, place: str) -> Any:  # noqa: ANN401
         raise _WrongError(f"{place} is not {_NAMES.get(kind, kind.__name__)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise _WrongError(f"{place} is not a finite number")
+    if isinstance(value, (int, float)) and abs(value) > _LARGEST:
+        raise _WrongError(f"{place} is larger than anything that is measured")
     return value
 
 

@@ -50,13 +50,14 @@ def linear(low: float, high: float, start: float, end: float, title: str) -> Axi
 def logarithmic(low: float, high: float, start: float, end: float, title: str) -> Axis:
     """An axis of the decimal logarithms of ``low`` to ``high``, both positive; give it logarithms.
 
-    Its ticks are at 1, 2 and 5 times powers of ten, or at each of their digits where two of those do not fit.
+    Its ticks are at 1, 2 and 5 times powers of ten; at powers alone over many of them, at each digit over few.
     """
     first, last = math.log10(low), math.log10(high)
     if last - first < 0.02:  # 5 %
         first, last = (first + last) / 2 - 0.01, (first + last) / 2 + 0.01
     ticks: dict[float, str] = {}
-    for factors in ((1, 2, 5), (1, 2, 3, 4, 5, 6, 7, 8, 9), [n / 10 for n in range(10, 100)]):
+    decades = [(1,)] if last - first > 3 else []
+    for factors in (*decades, (1, 2, 5), (1, 2, 3, 4, 5, 6, 7, 8, 9), [n / 10 for n in range(10, 100)]):
         powers = range(math.floor(first), math.ceil(last) + 1)
         values = [factor * 10.0**power for power in powers for factor in factors]
         ticks = {math.log10(v): f"{v:.3g}" for v in values if first <= math.log10(v) <= last}

@@ -15,15 +15,20 @@ _MARKERS = {"onnx": "circle", "openvino": "square", "tflite": "triangle", "tenso
 _DASHES = {"fp32": ("solid", "none"), "fp16": ("dashed", "6 3"), "int8": ("dotted", "1.5 2.5")}
 
 
+def kind(backend: str) -> str:
+    """The class of a backend's elements in the style sheet; ``"other"`` for one that it has no colour for."""
+    return backend if backend in _MARKERS else "other"
+
+
 def line(backend: str, precision: str, path: str) -> str:
     """A line of an artifact: ``path`` is the value of ``d``."""
-    return f'<path class="line {backend}" stroke-dasharray="{_DASHES[precision][1]}" d="{path}"/>'
+    return f'<path class="line {kind(backend)}" stroke-dasharray="{_dash(precision)[1]}" d="{path}"/>'
 
 
 def marker(backend: str, x: float, y: float, radius: float, *, says: str = "", filled: bool = False) -> str:
     """A point of an artifact; ``says`` is what it shows when pointed at."""
-    look = f"mark {backend}{' filled' if filled else ''}"
-    shape = _SHAPES.get(_MARKERS[backend])
+    look = f"mark {kind(backend)}{' filled' if filled else ''}"
+    shape = _SHAPES.get(_marker(backend))
     if shape is None:
         tag = f'circle class="{look}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"'
     else:
@@ -35,6 +40,14 @@ def marker(backend: str, x: float, y: float, radius: float, *, says: str = "", f
 def legend(kinds: Iterable[tuple[str, str]]) -> str:
     """What the markers and dashes of these backends and precisions mean, in one sentence of plain text."""
     backends, precisions = zip(*kinds, strict=True)
-    markers = ", ".join(f"{_MARKERS[backend]} {backend}" for backend in dict.fromkeys(backends))
-    dashes = ", ".join(f"{_DASHES[precision][0]} {precision}" for precision in dict.fromkeys(precisions))
+    markers = ", ".join(f"{_marker(backend)} {backend}" for backend in dict.fromkeys(backends))
+    dashes = ", ".join(f"{_dash(precision)[0]} {precision}" for precision in dict.fromkeys(precisions))
     return f"Markers: {markers}. Lines: {dashes}."
+
+
+def _marker(backend: str) -> str:
+    return _MARKERS.get(backend, "circle")
+
+
+def _dash(precision: str) -> tuple[str, str]:
+    return _DASHES.get(precision, ("solid", "none"))

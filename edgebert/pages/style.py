@@ -36,7 +36,7 @@ path,circle{fill:none;stroke:var(--ink)}.grid{stroke:var(--line)}.lead{stroke:va
 svg .onnx{stroke:var(--onnx)}svg .openvino{stroke:var(--openvino)}
 svg .tflite{stroke:var(--tflite)}svg .tensorrt{stroke:var(--tensorrt)}
 svg .filled.onnx{fill:var(--onnx)}svg .filled.openvino{fill:var(--openvino)}
-svg .filled.tflite{fill:var(--tflite)}svg .filled.tensorrt{fill:var(--tensorrt)}
+svg .filled.other{fill:var(--ink)}svg .filled.tflite{fill:var(--tflite)}svg .filled.tensorrt{fill:var(--tensorrt)}
 @media (max-width:36rem){body{padding:1rem}dl{display:block}dd{margin-bottom:.5rem}}
 @media print{body{padding:0;max-width:none;font-size:11px}figure{break-inside:avoid}}
 @page{size:A4 landscape;margin:12mm}

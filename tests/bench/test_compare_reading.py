@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from edgebert.bench.comparison import compare
+from edgebert.bench.pages import to_html
 from edgebert.bench.reading import read_report
 from edgebert.errors import DataError
 from tests.bench.reports import artifact, crashed, report
+from tests.convert.pages import Page
 
 
 def write(path: Path, content: bytes | str) -> Path:
@@ -69,12 +75,43 @@ def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
         ("artifacts", {}, "artifacts is not a list"),
         ("load_average_before", [1.0], "load_average_before has 1 values and not 3"),
         ("created", True, "created is not a string"),
+        ("bundle_bytes", 10**200, "bundle_bytes is larger than anything that is measured"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, place: str, value: object, reason: str) -> None:
     path = write(tmp_path / "a.json", json.dumps({**document(), place: value}))
     with pytest.raises(DataError, match=reason):
         read_report(path)
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value in a JSON document."""
+    yield at
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[key], (*at, key))
+
+
+SMALL = report(artifact("onnx-int8", rounds=2, repetitions=2), crashed("onnx-fp32"), rounds=2)
+PLACES = [at for at in places(json.loads(SMALL.to_json())) if at]
+VALUES = (None, 0, -1, 1e308, 1e-308, "", "<b>\"'", [], {}, True, 10**30, 0.5, [1], {"a": 1})
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(PLACES), st.sampled_from(VALUES))
+def test_a_report_with_any_value_changed_is_refused_or_has_a_page(tmp_path: Path, at: Any, value: object) -> None:
+    changed = json.loads(SMALL.to_json())
+    parent = changed
+    for key in at[:-1]:
+        parent = parent[key]
+    parent[at[-1]] = value
+    try:
+        read = read_report(write(tmp_path / "a.json", json.dumps(changed)))
+        assert compare(SMALL, read, anyway=True).to_json()
+    except DataError as error:
+        assert error.hint
+        return
+    Page(to_html(read))
+    assert read.table()
 
 
 def test_figures_that_are_none_are_refused(tmp_path: Path) -> None:

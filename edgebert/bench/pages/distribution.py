@@ -55,9 +55,11 @@ def _row(latency: Latency, samples: npt.NDArray[np.float64], axis: plot.Axis, ba
     def x(value: float) -> float:
         return axis(min(max(math.log10(value), axis.low), axis.high))
 
-    parts = [f'<path class="hill {backend}" d="{_outline(samples, axis, base)}"/>']
+    parts = [f'<path class="hill {series.kind(backend)}" d="{_outline(samples, axis, base)}"/>']
     parts += [f'<path class="tick" d="M{x(value):.1f} {base:.1f}v{size}"/>' for value, size in _ticks(latency)]
-    parts.append(f'<path class="box {backend}" d="M{x(latency.p25):.1f} {base + 5:.1f}H{x(latency.p75):.1f}"/>')
+    parts.append(
+        f'<path class="box {series.kind(backend)}" d="M{x(latency.p25):.1f} {base + 5:.1f}H{x(latency.p75):.1f}"/>'
+    )
     for number, value in enumerate(latency.round_p50, start=1):
         says = f"<title>round {number}: p50 {ms(value)} ms</title>"
         parts.append(f'<circle class="round" cx="{x(value):.1f}" cy="{base + 14:.1f}" r="1.8">{says}</circle>')

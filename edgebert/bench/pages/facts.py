@@ -124,7 +124,7 @@ def _plan(report: BenchmarkReport) -> Iterator[tuple[str, str]]:
             f"every p50 is sure to ±{course.precision:.1%} or better, with {report.confidence:.0%} confidence; "
             f"the least sure is {escape(course.least_sure)}",
         )
-    yield "Ended", f"{_ENDED[course.ended]}; it took {course.seconds:,.0f} s"
+    yield "Ended", f"{_ENDED.get(course.ended, escape(course.ended))}; it took {course.seconds:,.0f} s"
     threads = "what EdgeBERT chooses" if plan.threads is None else str(plan.threads)
     yield "Threads asked for", threads
     yield "Texts", f"{plan.text_count:,} {escape(plan.texts)}, SHA-256 {escape(plan.text_sha256)}"

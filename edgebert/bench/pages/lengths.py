@@ -13,6 +13,8 @@ from edgebert.pages import plot, series
 _WIDTH, _TOP, _HEIGHT = 460.0, 14.0, 270.0
 _LEFT = 50.0
 _ASIDE = 3.0
+_BEYOND = 3.0
+"""How far the axis follows an interval beyond the medians, as a factor."""
 
 
 def lengths_plot(artifacts: Sequence[ArtifactResult]) -> str:
@@ -30,8 +32,11 @@ def lengths_plot(artifacts: Sequence[ArtifactResult]) -> str:
     margin = _ASIDE * len(lines) / 2
     ticks = {math.log2(length): str(length) for length in lengths}
     x = plot.Axis(min(ticks), max(ticks), _LEFT + 8 + margin, right - 4 - margin, ticks, "tokens in the input")
+    medians = [latency.p50 for _, line in lines for latency in line.values()]
     reach = [value for _, line in lines for latency in line.values() for value in _reach(latency)]
-    y = plot.logarithmic(0.95 * min(reach), 1.05 * max(reach), bottom, _TOP, "p50 in ms (logarithmic)")
+    # Two rounds that disagree have an interval of decades, which would press all else together.
+    low, high = max(min(reach), min(medians) / _BEYOND), min(max(reach), max(medians) * _BEYOND)
+    y = plot.logarithmic(0.95 * low, 1.05 * high, bottom, _TOP, "p50 in ms (logarithmic)")
     parts = [plot.axes(x, y, left=_LEFT, right=right)]
     ends: dict[str, tuple[float, float]] = {}
     for number, (artifact, line) in enumerate(lines):
@@ -63,8 +68,12 @@ def _reach(latency: Latency) -> tuple[float, float]:
 def _bar(latency: Latency, backend: str, px: float, y: plot.Axis) -> str:
     if latency.p50_interval is None:
         return ""
-    low, high = y(math.log10(latency.p50_interval.low)), y(math.log10(latency.p50_interval.high))
-    return f'<path class="line {backend}" d="M{px - 3:.1f} {high:.1f}h6m-3 0V{low:.1f}m-3 0h6"/>'
+    interval = latency.p50_interval
+    low, high = (min(max(math.log10(value), y.low), y.high) for value in (interval.low, interval.high))
+    # A bar without its end goes on beyond the frame.
+    top = "h6m-3 0" if high < y.high else "m3 0"
+    end = "m-3 0h6" if low > y.low else ""
+    return f'<path class="line {series.kind(backend)}" d="M{px - 3:.1f} {y(high):.1f}{top}V{y(low):.1f}{end}"/>'
 
 
 def _said(line: Mapping[int, Latency]) -> str:

@@ -88,7 +88,7 @@ def _overview(report: BenchmarkReport) -> Iterator[str]:
     if plot := lengths_plot(report.artifacts):
         caption = (
             f"The bars are the intervals of the medians, {report.confidence:.0%} confidence, from how the rounds "
-            f"differ. {series.legend(kinds)}"
+            f"differ; one without an end goes on beyond the frame. {series.legend(kinds)}"
         )
         yield frame.figure("Latency over length", plot, caption)
     points = points_of(report.artifacts)
