@@ -33,11 +33,13 @@ class EdgebertServer:
         from serving.source import versions
 
         told = self._model.explain()
+        ranking = f"edgebert tune, for {told.tuned.objective}" if told.tuned else f"profile {told.profile}"
         return {
             **versions("tokenizers", "numpy"),
             "edgebert": edgebert.__version__,
             told.facts.distribution: told.facts.version,
             "artifact": told.chosen,
+            "ranking": ranking,
             "threads": told.facts.threads,
             **told.facts.details,
         }

@@ -43,6 +43,7 @@ def test_texts_are_answered_as_the_model_answers_them(worker: Worker, bundle_pat
 def test_facts_tell_versions_threads_and_memory(worker: Worker) -> None:
     told = worker.ask({"do": "facts"})
     assert told["facts"]["edgebert"] == edgebert.__version__
+    assert told["facts"]["ranking"].startswith("profile ")
     assert told["facts"]["artifact"] == "onnx-fp32" and told["facts"]["threads"] == 1
     assert told["peak_rss_bytes"] is None or told["peak_rss_bytes"] > 10**7
 
