@@ -22,7 +22,7 @@ def seconds(context: click.Context, option: click.Parameter, value: str | None) 
     if value is None:
         return None
     found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)", value)
-    if found is None or float(found[1]) == 0:
+    if found is None:
         raise click.BadParameter(f"{value!r} is no time such as 90s, 30m or 2h.", context, option)
     return float(found[1]) * _UNITS[found[2]]
 

@@ -46,7 +46,7 @@ def test_the_table_and_no_progress(edgebert: Edgebert, bundle: Path) -> None:
 def test_what_makes_no_sense_is_refused(edgebert: Edgebert, bundle: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.iterdir())
     assert "'soon' is no time such as" in edgebert("bench", bundle, "--budget", "soon").usage_error()
-    assert "'0s' is no time such as" in edgebert("bench", bundle, "--budget", "0s").usage_error()
+    assert "budget=0.0 is not allowed." in edgebert("bench", bundle, "--budget", "0s").refusal()
     assert "--precision" in edgebert("bench", bundle, "--precision", "2").usage_error()
     (tmp_path / "dev.tsv").write_text("sentence\tlabel\ngood\tGREAT\n", encoding="utf-8")
     refusal = edgebert("bench", bundle, *QUICK, "--eval", "dev.tsv").refusal()
