@@ -85,7 +85,9 @@ def command(
         return
     if source is not None:
         report = bench_reports.read(source, bundle)
-        bench_reports.show(report, bundle, as_json=as_json, out=out, html=html, trackers=trackers, quiet=quiet)
+        bench_reports.show(
+            report, bundle, as_json=as_json, out=out, html=html, trackers=trackers, source=source, quiet=quiet
+        )
         return
     assert bundle is not None
     from edgebert.bench import read_texts, run_benchmark
@@ -108,4 +110,4 @@ def command(
             progress=None if shown is None else shown.step,
         )
     # Progress alone is what --quiet leaves out of a measurement.
-    bench_reports.show(report, bundle, as_json=as_json, out=out, html=html, trackers=trackers, quiet=False)
+    bench_reports.show(report, bundle, as_json=as_json, out=out, html=html, trackers=trackers, source=None, quiet=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from edgebert.cli import options
+from edgebert.errors import OutputError
 
 if TYPE_CHECKING:
     from edgebert.bench import BenchmarkReport
@@ -128,7 +130,7 @@ def check_outputs(paths: Sequence[Path | None], trackers: Sequence[str]) -> None
 
 def show(
     report: BenchmarkReport, bundle: Path | None, *, as_json: bool, out: Path | None, html: Path | None,
-    trackers: Sequence[str], quiet: bool,
+    trackers: Sequence[str], source: Path | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Write, print and log a report; in this order, so that what fails last costs least."""
     if out is not None:
@@ -147,7 +149,20 @@ def show(
 
         record = make_record(report, open_bundle(bundle) if bundle is not None else None)
         for name in trackers:
-            click.echo(f"Logged to {name}: {open_tracker(name).log(record)}", err=True)
+            try:
+                place = open_tracker(name).log(record)
+            except OutputError as error:
+                kept = source or out or _keep(report)
+                again = f"edgebert bench --from {shlex.quote(str(kept))} --log-to {name}"
+                raise OutputError(error.message, hint=f"The report is in '{kept}'. Log it again: {again}") from error
+            click.echo(f"Logged to {name}: {place}", err=True)
+
+
+def _keep(report: BenchmarkReport) -> Path:
+    """Save a report that would else be lost, after minutes of measuring, beside where the command runs."""
+    path = Path(f"benchmark-{report.created.replace(':', '')}.json")
+    write(path, report.to_json())
+    return path
 
 
 def write(path: Path, content: bytes) -> None:

@@ -141,6 +141,24 @@ def test_what_is_logged_is_said(edgebert: Edgebert, saved: tuple[Path, Path], mo
     assert module.files["benchmark.json"] == saved[0].read_bytes()
 
 
+def test_a_tracker_that_refuses_does_not_cost_the_measurement(
+    edgebert: Edgebert, saved: tuple[Path, Path], bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.bench.test_log_tracking import Mlflow
+
+    module = Mlflow()
+    monkeypatch.setitem(sys.modules, "mlflow", module)
+    monkeypatch.setattr(module, "log_metrics", lambda metrics: [][0])
+    refused = edgebert("bench", bundle, *QUICK, "--log-to", "mlflow").refusal()
+    [kept] = tmp_path.glob("benchmark-*.json")
+    assert f"The report is in '{kept.name}'." in refused
+    assert json.loads(kept.read_text())["bundle"] == "tiny"
+    assert module.status == "FAILED"
+    refused = edgebert("bench", "--from", saved[0], "--log-to", "mlflow").refusal()
+    assert f"--from {saved[0]} --log-to mlflow" in refused
+    assert len(list(tmp_path.glob("*.json"))) == 3
+
+
 def test_a_page_takes_the_place_of_an_older_one_whole(
     edgebert: Edgebert, saved: tuple[Path, Path], tmp_path: Path
 ) -> None:

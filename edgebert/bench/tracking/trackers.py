@@ -50,7 +50,7 @@ class Tracker:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 raise OutputError(
                     f"The report was not logged to {self.name}: {reason.rstrip('.')}.",
-                    hint=f"Log it again without measuring: edgebert bench --from FILE --log-to {self.name}",
+                    hint=f"Check what {self.name} needs, its variables and its server, and log the report again.",
                 ) from error
 
 
