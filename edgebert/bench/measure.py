@@ -1,51 +1,51 @@
-"""The benchmark: which artifacts to measure, in which order and how often, and what the workers' answers amount to."""
+"""The benchmark: its rounds, what is asked of each artifact beside them, and the report of it all."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 import numpy as np
 
 from edgebert._version import __version__
 from edgebert.assets import calibration_texts
 from edgebert.bench.accuracy import EvaluationFile, answer_evaluation, compare, read_evaluation
+from edgebert.bench.arguments import (
+    check_count,
+    check_precision,
+    checked_texts,
+    choose_candidates,
+    longest_input,
+    make_inputs,
+    nothing_runs,
+)
 from edgebert.bench.executed import ask_what_executes
 from edgebert.bench.idle import describe_meter
-from edgebert.bench.inputs import check_texts, text_of_length
-from edgebert.bench.launch import Crash, run_worker
 from edgebert.bench.noise import find_noise
 from edgebert.bench.process import load_average
 from edgebert.bench.progress import Schedule, Step, Task
 from edgebert.bench.report import (
-    ALL_ROUNDS,
-    OUT_OF_TIME,
-    PRECISE,
     ArtifactResult,
     BenchmarkReport,
     Course,
     Evaluation,
     Plan,
 )
+from edgebert.bench.rounds import RoundMaker
 from edgebert.bench.settings import read_settings
-from edgebert.bench.stats import Interval, median_interval
 from edgebert.bench.summary import Examined, Meter, describe, failed, measured
 from edgebert.bench.thermal import thermal_state
 from edgebert.bench.thermal import untold as untold_of_heat
-from edgebert.bench.trial import BATCH_SIZE, WARMUP_RUNS, Job, Refusal, Trial
-from edgebert.bundle import Bundle, Manifest, open_bundle
-from edgebert.devices import Machine, describe_machine, find_runtimes
-from edgebert.errors import InputError, SelectionError
+from edgebert.bench.trial import BATCH_SIZE, WARMUP_RUNS, Job
+from edgebert.bundle import Bundle, open_bundle
+from edgebert.devices import describe_machine
 from edgebert.runtime.bigger import stages
-from edgebert.runtime.selection import Candidate, rank
-from edgebert.runtime.tasks import TaskHandler, open_task
+from edgebert.runtime.selection import Candidate
+from edgebert.runtime.tasks import open_task
 from edgebert.runtime.tokenization import TextTokenizer
 
 DEFAULT_BUDGET = 600.0
@@ -99,25 +99,24 @@ def run_benchmark(
         DataError: the evaluation file is not usable.
     """
     for name, value in (("repetitions", repetitions), ("rounds", rounds)):
-        _check_count(name, value)
+        check_count(name, value)
     if threads is not None:
-        _check_count("threads", threads)
-    _check_precision(precision, budget)
+        check_count("threads", threads)
+    check_precision(precision, budget)
     opened = open_bundle(bundle)
     machine = describe_machine()
-    candidates = _candidates(opened.manifest, machine, artifacts)
+    candidates = choose_candidates(opened.manifest, machine, artifacts)
     runnable = [candidate.artifact.id for candidate in candidates if candidate.runtime is not None]
     if not runnable:
-        raise _nothing_runs(opened.manifest.name, candidates)
-    chosen = calibration_texts() if texts is None else _check_texts(texts)
-    limit = _limit(opened.manifest, candidates, lengths)
+        raise nothing_runs(opened.manifest.name, candidates)
+    chosen = calibration_texts() if texts is None else checked_texts(texts)
+    limit = longest_input(opened.manifest, candidates, lengths)
     tokenizer = TextTokenizer(opened.read(opened.manifest.tokenizer.file), max_length=limit)
-    inputs = _inputs(open_task(opened.manifest.task), tokenizer, lengths, chosen)
+    inputs = make_inputs(open_task(opened.manifest.task), tokenizer, lengths, chosen)
     file = None if evaluation is None else read_evaluation(opened.manifest.task, tokenizer, evaluation)
 
     schedule = Schedule(progress)
-    run = _Run(
-        bundle=opened.path,
+    run = RoundMaker(
         lengths=tuple(inputs),
         job=Job(str(opened.path), "", threads, repetitions, list(inputs.values()), [], chosen, battery=battery),
         rounds=rounds,
@@ -177,77 +176,8 @@ def run_benchmark(
     )
 
 
-@dataclass
-class _Run:
-    """The rounds of a run, as they are made."""
-
-    bundle: Path
-    lengths: tuple[int, ...]
-    job: Job
-    rounds: int
-    precision: float | None
-    budget: float | None
-    schedule: Schedule
-    rng: random.Random
-    trials: dict[str, list[Trial]]
-    failures: dict[str, Refusal | Crash] = field(default_factory=dict)
-    order: list[tuple[str, ...]] = field(default_factory=list)
-    length_order: list[tuple[int, ...]] = field(default_factory=list)
-
-    def able(self) -> list[str]:
-        """The artifacts that have not failed."""
-        return [artifact for artifact in self.trials if artifact not in self.failures]
-
-    def make_rounds(self, after: Sequence[str]) -> str:
-        """Make rounds until there are enough; why there are. ``after`` is what follows for each artifact."""
-        while True:
-            self._make_round(after)
-            if not self.able():
-                return ALL_ROUNDS
-            if len(self.order) >= self.rounds and self._is_precise():
-                return ALL_ROUNDS if self.precision is None else PRECISE
-            another = self.schedule.guess([("round", artifact) for artifact in self.able()]) or 0.0
-            if self.budget is not None and self.schedule.elapsed + another > self.budget:
-                return OUT_OF_TIME
-
-    def _make_round(self, after: Sequence[str]) -> None:
-        names = list(self.trials)
-        order = tuple(self.rng.sample(names, len(names)))
-        sample = self.rng.sample(self.job.texts, min(self.job.repetitions, len(self.job.texts)))
-        places = self.rng.sample(range(len(self.lengths)), len(self.lengths))
-        self.order.append(order)
-        self.length_order.append(tuple(self.lengths[place] for place in places))
-        number = len(self.order)
-        of = f" of {self.rounds}" if number <= self.rounds else ", for the precision"
-        for place, artifact in enumerate(order):
-            if artifact in self.failures:
-                continue
-            rest: list[Task] = [("round", later) for later in order[place + 1 :] if later not in self.failures]
-            rest += [("round", one) for _ in range(number, self.rounds) for one in self.able()]
-            rest += [(kind, one) for kind in after for one in self.able()]
-            self.schedule.begin(("round", artifact), f"round {number}{of}: {artifact}", rest)
-            answer = run_worker(replace(self.job, artifact=artifact, sample=sample, length_order=places))
-            if isinstance(answer, Trial):
-                self.trials[artifact].append(answer)
-            else:
-                self.failures[artifact] = answer
-        self.schedule.end()
-
-    def _is_precise(self) -> bool:
-        """Whether every p50 is as sure as asked for."""
-        return self.precision is None or all(
-            interval is not None and interval.share_of(p50) <= self.precision for p50, interval in self._intervals()
-        )
-
-    def _intervals(self) -> Iterator[tuple[float, Interval | None]]:
-        for artifact in self.able():
-            for per_round in zip(*(trial.latencies_ms for trial in self.trials[artifact]), strict=True):
-                p50 = median([value for values in per_round for value in values])
-                yield p50, median_interval(p50, [median(values) for values in per_round])
-
-
 def _examine(
-    run: _Run, bundle: Bundle, file: EvaluationFile | None, threads: int | None, precisions: dict[str, str]
+    run: RoundMaker, bundle: Bundle, file: EvaluationFile | None, threads: int | None, precisions: dict[str, str]
 ) -> tuple[dict[str, Examined], Evaluation | None]:
     """What is asked of each artifact once, after the rounds, so that it does not heat the machine before them."""
     executed = {}
@@ -272,7 +202,7 @@ def _examine(
 
 
 def _result(
-    run: _Run,
+    run: RoundMaker,
     candidate: Candidate,
     stage_bytes: Sequence[int],
     examined: dict[str, Examined],
@@ -326,73 +256,6 @@ def _untold(results: Sequence[ArtifactResult], meter: Meter | str) -> dict[str, 
     if measurements and all(one.resident is None for one in measurements):
         found["memory"] = "no /proc/self/smaps_rollup: what is mapped and what is the process' own is not told"
     return dict(sorted(found.items()))
-
-
-def _check_precision(precision: float | None, budget: float | None) -> None:
-    if precision is not None and not 0 < precision < 1:
-        raise InputError(
-            f"precision={precision!r} is not allowed.", hint="Use a share above 0 and below 1, such as 0.02 for 2 %."
-        )
-    if budget is not None and not 0 < budget < float("inf"):
-        raise InputError(f"budget={budget!r} is not allowed.", hint="Use seconds above 0.")
-
-
-def _candidates(manifest: Manifest, machine: Machine, artifacts: Sequence[str] | None) -> list[Candidate]:
-    ranked = rank(manifest, machine, find_runtimes())
-    if artifacts is None:
-        return ranked
-    if not artifacts:
-        raise InputError("artifacts is empty.", hint="Name at least one, or leave it out for all.")
-    known = [artifact.id for artifact in manifest.artifacts]
-    for artifact in artifacts:
-        if artifact not in known:
-            raise SelectionError(f"The bundle has no artifact {artifact!r}.", hint=f"It has: {', '.join(known)}.")
-    return [candidate for candidate in ranked if candidate.artifact.id in artifacts]
-
-
-def _nothing_runs(name: str, candidates: Sequence[Candidate]) -> SelectionError:
-    listing = "".join(f"\n  {candidate.artifact.id}: {candidate.reason}" for candidate in candidates)
-    install = next((candidate.install for candidate in candidates if candidate.install), "")
-    return SelectionError(
-        f"No artifact to measure: none of {name} can run on this machine:{listing}\n",
-        hint=f"Install a backend: {install}" if install else "Convert for this machine's target.",
-    )
-
-
-def _limit(manifest: Manifest, candidates: Sequence[Candidate], lengths: Sequence[int]) -> int:
-    """The longest input in tokens that all candidates take; ``lengths`` are checked against it."""
-    if not lengths:
-        raise InputError("lengths is empty.", hint="Give at least one length in tokens.")
-    limits = [candidate.artifact.shapes.max_length for candidate in candidates if candidate.runtime is not None]
-    limit = min(manifest.tokenizer.max_length, *limits)
-    for length in lengths:
-        _check_count("length", length)
-        if length > limit:
-            raise InputError(
-                f"A length of {length} tokens is above the limit of {limit} of {manifest.name}.",
-                hint=f"Use lengths of at most {limit}.",
-            )
-    return limit
-
-
-def _inputs(
-    task: TaskHandler[Any], tokenizer: TextTokenizer, lengths: Sequence[int], texts: Sequence[str]
-) -> dict[int, str]:
-    """Length in tokens -> a text that makes an input of that length, shortest first; ``texts`` are checked."""
-    check_texts(task, tokenizer, texts)
-    built_in = calibration_texts()
-    return {length: text_of_length(task, tokenizer, built_in, length) for length in sorted(set(lengths))}
-
-
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name}={value!r} is not allowed.", hint="Use a whole number of at least 1.")
-
-
-def _check_texts(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str) or not texts or not all(isinstance(text, str) for text in texts):
-        raise InputError("texts must be a list of at least one str.", hint="Leave it out for the built-in texts.")
-    return list(texts)
 
 
 def _digest(texts: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgebert import InputError
-from edgebert.bench import BenchmarkReport, measure, progress, run_benchmark
+from edgebert.bench import BenchmarkReport, measure, progress, rounds, run_benchmark
 from edgebert.bench.report import Executed, ThermalState
 from edgebert.bench.trial import Job, Refusal, Trial
 from edgebert.runtime.engines.base import EngineFacts
@@ -51,7 +51,7 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine()
     monkeypatch.setattr(progress, "monotonic", lambda: made.now)
-    monkeypatch.setattr(measure, "run_worker", made.run)
+    monkeypatch.setattr(rounds, "run_worker", made.run)
     monkeypatch.setattr(measure, "ask_what_executes", lambda bundle, artifact: Executed(None, None, "not asked"))
     return made
 
