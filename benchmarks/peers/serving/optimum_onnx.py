@@ -17,7 +17,7 @@ _CLASS_OF_TRANSFORMERS_5 = "TokenizersBackend"
 def prepare(source: Source, variant: str, out: Path) -> None:
     """Write ``model.onnx``, its configuration and the tokenizer."""
     {"fp32": _export, "int8": _quantize}[variant](source, out)
-    _write_tokenizer(source.checkpoint, out)
+    write_tokenizer(source.checkpoint, out)
 
 
 def _export(source: Source, out: Path) -> None:
@@ -43,7 +43,7 @@ def _quantize(source: Source, out: Path) -> None:
     quantizer.quantize(save_dir=out, quantization_config=make(is_static=False, per_channel=True), file_suffix="")
 
 
-def _write_tokenizer(checkpoint: Path, out: Path) -> None:
+def write_tokenizer(checkpoint: Path, out: Path) -> None:
     """Copy the tokenizer so that ``transformers`` 4 loads it.
 
     Version 5 saves ``tokenizer_class: TokenizersBackend``, which 4 does not know. What it means is the tokenizer of
