@@ -11,6 +11,7 @@ from onnx.external_data_helper import set_external_data
 
 from edgebert.bundle.schema import Requires, Shapes
 from edgebert.convert.exporters.base import Exported, ExportJob
+from edgebert.convert.exporters.onnx_fusion import fuse
 from edgebert.convert.exporters.onnx_int8 import QUANTIZATION, quantize
 from edgebert.convert.graph import Graph
 
@@ -35,7 +36,7 @@ def export(job: ExportJob, precision: str, directory: Path) -> Exported:
     """Write ``model.onnx`` and its weights ``model.onnx.data``, which a runtime can map instead of copying."""
     model = onnx.load(float32_model(job))
     if precision == "int8":
-        model = quantize(model)
+        model = quantize(fuse(model))
     save(model, directory)
     return Exported(
         shapes=Shapes("dynamic", job.max_length),
