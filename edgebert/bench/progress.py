@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import mean
 from time import monotonic
 
 Task = tuple[str, str]
@@ -77,11 +76,11 @@ class Schedule:
         """
         if not self._took:
             return None
-        known = {task: mean(took) for task, took in self._took.items()}
+        known = {task: sum(took) / len(took) for task, took in self._took.items()}
         total = 0.0
         for task in tasks:
-            alike = [seconds for (kind, _), seconds in known.items() if kind == task[0]]
-            total += known.get(task, mean(alike or known.values()))
+            alike = [seconds for (kind, _), seconds in known.items() if kind == task[0]] or list(known.values())
+            total += known.get(task, sum(alike) / len(alike))
         return total
 
 

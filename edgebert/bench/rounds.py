@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
+
+import numpy as np
 
 from edgebert.bench.launch import Crash, run_worker
 from edgebert.bench.progress import Schedule, Task
@@ -92,5 +93,5 @@ class RoundMaker:
     def _intervals(self) -> Iterator[tuple[float, Interval | None]]:
         for artifact in self.able():
             for per_round in zip(*(trial.latencies_ms for trial in self.trials[artifact]), strict=True):
-                p50 = median([value for values in per_round for value in values])
-                yield p50, median_interval(p50, [median(values) for values in per_round])
+                p50 = float(np.median([value for values in per_round for value in values]))
+                yield p50, median_interval(p50, [float(np.median(values)) for values in per_round])

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 from edgebert.bench.energy import EnergyMeter, open_meter
 from edgebert.bench.process import peak_rss_bytes, resident
@@ -130,7 +131,7 @@ def _timed(prepare: Callable[[object], object], items: Sequence[object]) -> floa
         start = perf_counter()
         prepare(item)
         times.append(_since(start))
-    return median(times)
+    return float(np.median(times))
 
 
 def _energy(
