@@ -16,7 +16,7 @@ from edgebert.bench.report import (
     Measurements,
     ThermalState,
 )
-from edgebert.bench.stats import Latency
+from edgebert.bench.stats import CONFIDENCE, Latency
 
 _MB = 1e6
 
@@ -44,17 +44,21 @@ def render(report: BenchmarkReport) -> str:
 
 def _head(report: BenchmarkReport) -> str:
     machine, plan, versions = report.machine, report.plan, report.versions
-    cores = f"{machine.physical_cores} core{'s' if machine.physical_cores > 1 else ''}"
+    cores = _count(machine.physical_cores, "core")
     name = " ".join((machine.model or "unknown CPU").split())
     lines = [
         f"{report.bundle} ({report.bundle_digest[:12]}), EdgeBERT {versions['edgebert']}, "
         f"Python {versions['python']}, {report.created}",
         f"{name}, {machine.architecture}, {cores}, {machine.memory_bytes / 2**30:.1f} GiB",
-        f"{report.course.rounds} rounds x {plan.repetitions} repetitions, seed {plan.seed}; "
+        f"{_count(report.course.rounds, 'round')} x {_count(plan.repetitions, 'repetition')}, seed {plan.seed}; "
         f"{plan.text_count} {plan.texts} texts; medians unless said otherwise",
         _precision(report),
     ]
     return "\n".join(_wrapped(line) for line in lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _precision(report: BenchmarkReport) -> str:
@@ -135,7 +139,7 @@ def _serving(measured: Measured) -> str:
 
 
 def _accuracy(evaluation: Evaluation, measured: Measured) -> str:
-    rows = [["artifact", "metric", "value", "95% interval", "reference", "kept"]]
+    rows = [["artifact", "metric", "value", f"{CONFIDENCE:.0%} interval", "reference", "kept"]]
     for result, m in measured:
         for score in m.accuracy.scores if m.accuracy is not None else ():
             between = "" if score.interval is None else f"{score.interval.low:.4f} to {score.interval.high:.4f}"
