@@ -91,9 +91,13 @@ def test_a_spoilt_one_is_a_warning_of_predict(edgebert: Edgebert, bundle: Path, 
     assert str(kept) in edgebert("tune", "--show", bundle).out
 
 
-@pytest.mark.parametrize("budget", ["0s", "-1", "soon", "5d"])
+@pytest.mark.parametrize("budget", ["-1", "soon", "5d"])
 def test_a_budget_that_is_no_time_is_wrong_usage(edgebert: Edgebert, bundle: Path, budget: str) -> None:
     assert budget in edgebert("tune", bundle, "--budget", budget).usage_error()
+
+
+def test_a_budget_of_nothing_is_refused(edgebert: Edgebert, bundle: Path) -> None:
+    assert "budget=0.0 is not allowed" in edgebert("tune", bundle, "--budget", "0s").refusal()
 
 
 def test_show_and_forget_exclude_each_other(edgebert: Edgebert, bundle: Path) -> None:
