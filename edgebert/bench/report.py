@@ -63,7 +63,8 @@ class Plan:
         rounds: processes per artifact that were asked for: the least, with a ``precision``.
         warmup_runs: untimed calls before the timed ones of a length.
         batch_size: texts that run together at most when streaming.
-        threads: compute threads asked for; ``None`` for what ``edgebert.load`` chooses.
+        threads: compute threads asked for; ``None`` for what ``edgebert.load`` chooses
+            without a ranking.
         seed: of the orders and of the texts drawn.
         precision: how wide the interval of every p50 of a length may be: half of it, as a share of the p50; ``None``
             where nobody asked.

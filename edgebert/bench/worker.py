@@ -53,7 +53,7 @@ def measure(job: Job, interpreter_ms: float, import_ms: float) -> Trial:
         EdgebertError: the artifact does not load, or fails in use.
     """
     start = perf_counter()
-    model = load(job.bundle, artifact=job.artifact, threads=job.threads, strict=True)
+    model = load(job.bundle, artifact=job.artifact, threads=job.threads, strict=True, tuned=False)
     load_ms = _since(start)
     with model:
         _, options = model.example("")

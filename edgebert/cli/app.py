@@ -74,8 +74,8 @@ class _LazyGroup(click.Group):
 @click.command(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 success; 1 error; 2 wrong usage; 3 an artifact was refused by the gate; 4 a bundle failed "
-    "its verification; 70 a defect of EdgeBERT; 130 interrupted.",
+    epilog="Exit codes: 0 success; 1 error; 2 wrong usage; 3 an artifact was refused by the gate, or bench "
+    "--compare found a figure worse; 4 a bundle failed its verification; 70 a defect of EdgeBERT; 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="edgebert")
 def cli() -> None:

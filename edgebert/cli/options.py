@@ -31,7 +31,10 @@ def pins(command: Command) -> Command:
     """``--artifact``, ``--backend``, ``--precision``, ``--threads``: which artifact to run, and how."""
     for option in (
         click.option(
-            "--threads", type=click.IntRange(1), metavar="N", help="Compute threads.  [default: one per physical core]"
+            "--threads",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Compute threads.  [default: what `edgebert tune` measured, or one per physical core]",
         ),
         click.option("--precision", help="Only artifacts of this precision, e.g. int8."),
         click.option("--backend", help="Only artifacts for this backend, e.g. onnx."),

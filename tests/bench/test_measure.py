@@ -60,7 +60,8 @@ def test_every_artifact_that_can_run_is_measured(report: BenchmarkReport, bundle
     assert m.executed.execution is not None
     assert sum(operator.count for operator in m.executed.execution.operators) > 10
     assert m.energy is None or m.energy.domains
-    assert all(0 < share < 1 for share in (*m.tokenization_share.values(), m.texts_tokenization_share))
+    # Timed by itself, so that on a busy machine it may be above the whole of so small a model.
+    assert all(share > 0 for share in (*m.tokenization_share.values(), m.texts_tokenization_share))
 
 
 def test_memory_is_of_the_worker_alone(report: BenchmarkReport) -> None:

@@ -60,7 +60,7 @@ def answer_all(
 def _logits(path: Path, artifact: str, inputs: Sequence[Any], labels: Sequence[str]) -> Logits:
     place = {label: index for index, label in enumerate(labels)}
     try:
-        with load(path, artifact=artifact, strict=True) as model:
+        with load(path, artifact=artifact, strict=True, tuned=False) as model:
             rows = np.empty((len(inputs), len(labels)), np.float32)
             for row, entries in zip(rows, model.stream(inputs, top_k=None, function_to_apply="none"), strict=True):
                 for entry in entries:

@@ -17,10 +17,11 @@ from edgebert.bundle.output import output_error
 from edgebert.bundle.rename import sync_folder
 from edgebert.bundle.staging import Staging, recover
 from edgebert.errors import ManifestError
-from edgebert.runtime.plans.folder import cache_folder, make_private, why_foreign
+from edgebert.runtime.plans.folder import cache_folder, make_private
 from edgebert.runtime.plans.found import Entry, Fault, Found, Refusal
 from edgebert.runtime.plans.header import MAX_HEADER_BYTES, Header, dump_header, header_of, parse_header
 from edgebert.runtime.plans.key import PlanKey
+from edgebert.runtime.user_cache import why_foreign
 
 _SUFFIX = ".plan"
 _PARTIAL = re.compile(r"\.([0-9a-f]{64}\.plan)\.[0-9]{1,10}\.[a-z0-9_]{8}\.partial")
