@@ -17,11 +17,12 @@ demo: $(INSTALLED)
 test: lint
 	$(BIN)/python -m pytest -m "not full"
 
-# Also: the real 65M checkpoints through every target, and the oldest TFLite runtime and MediaPipe in environments of
-# their own.
+# Also: the real 65M checkpoints through every target, and the oldest TFLite runtime, MediaPipe and the peers of
+# benchmarks/peers in environments of their own.
 test-full: lint $(OLD_TFLITE)/.installed $(MEDIAPIPE)/.installed
 	EDGEBERT_TFLITE_RUNTIME_PYTHON=$(abspath $(OLD_TFLITE))/bin/python \
-	EDGEBERT_MEDIAPIPE_PYTHON=$(abspath $(MEDIAPIPE))/bin/python $(BIN)/python -m pytest
+	EDGEBERT_MEDIAPIPE_PYTHON=$(abspath $(MEDIAPIPE))/bin/python \
+	EDGEBERT_PEERS_ENVS=$(abspath .venvs/peers) $(BIN)/python -m pytest
 
 # On a machine with an NVIDIA GPU, such as a Jetson: the TensorRT of $(PYTHON) is used, and the converter is not needed
 # where EDGEBERT_GPU_BUNDLE names a bundle. GPU_EXTRAS=convert,tensorrt installs both instead.
