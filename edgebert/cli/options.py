@@ -34,7 +34,7 @@ def pins(command: Command) -> Command:
             "--threads",
             type=click.IntRange(1),
             metavar="N",
-            help="Compute threads.  [default: what `edgebert tune` measured, or one per physical core]",
+            help="Compute threads.  [default: as tuned, the profile's, or one per physical core]",
         ),
         click.option("--precision", help="Only artifacts of this precision, e.g. int8."),
         click.option("--backend", help="Only artifacts for this backend, e.g. onnx."),

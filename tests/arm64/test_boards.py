@@ -14,7 +14,7 @@ from tests.arm64.compare import assert_same_answers
 from tests.arm64.conftest import ARTIFACTS, Told, ask_all, ask_board, jobs
 from tests.arm64.root import Board
 
-pytestmark = pytest.mark.full  # over a minute: every task on an emulated CPU; test_offline.py answers on one as well
+pytestmark = pytest.mark.full  # over a minute: every task on an emulated CPU
 
 TEXTS = 10
 SENTENCES = 40

@@ -111,6 +111,7 @@ def test_by_name_it_brings_all_that_pip_would(install: Install, default_bundle: 
     assert "CheckpointError: This installation has no embedded checkpoint" in demo.stderr
 
 
+@pytest.mark.full  # a whole install on the emulated board
 def test_lean_it_takes_120_mb_at_most(install: Install, default_bundle: Path, tmp_path: Path) -> None:
     fresh = install(*BY_LIST, lean=True)
     assert megabytes(tmp_path / "site") <= 120
@@ -120,7 +121,7 @@ def test_lean_it_takes_120_mb_at_most(install: Install, default_bundle: Path, tm
     assert "ModuleNotFoundError" in fresh.run(CPU, ["-c", "import huggingface_hub"]).stderr
 
 
-@pytest.mark.full  # a minute: a whole install on the emulated board, and every task; make test installs lean
+@pytest.mark.full  # a minute: a whole install on the emulated board, and every task
 def test_the_least_takes_60_mb_and_answers_every_task_alike(
     install: Install, task_bundles: Mapping[str, Path], tmp_path: Path
 ) -> None:

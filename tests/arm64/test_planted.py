@@ -14,6 +14,8 @@ from tests.arm64.compare import assert_same_answers
 from tests.arm64.conftest import ARTIFACTS, ask_board, ask_host, jobs
 from tests.arm64.root import Board
 
+pytestmark = pytest.mark.full  # over a minute: every task is converted first, and an emulated CPU is slow
+
 CPU = "cortex-a72"
 MAIN = ["-m", "edgebert"]
 FAILED = 4

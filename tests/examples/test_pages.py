@@ -21,8 +21,14 @@ def test_the_tutorial(tutorial_folder: Path) -> None:
     assert (tutorial_folder / "sentiment.edgebert" / "manifest.json").is_file()
 
 
-LONG = {f"how-to/{name}.md" for name in ("distill", "embed-texts", "jetson", "use-mediapipe", "choose-an-answer")}
-"""Pages of ten seconds or more whose commands have tests of their own: these run with ``make test-full``."""
+LONG = {
+    f"how-to/{name}.md"
+    for name in (
+        "answer-questions", "choose-an-answer", "classify-without-training", "distill", "embed-texts", "fill-masks",
+        "jetson", "label-words", "make-a-target", "shrink-your-checkpoint", "use-mediapipe",
+    )
+}  # fmt: skip
+"""Pages of eight seconds or more whose commands have tests of their own: these run with ``make test-full``."""
 
 
 def _params() -> Iterator[object]:

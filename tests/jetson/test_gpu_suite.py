@@ -169,6 +169,7 @@ def test_without_a_bundle_it_says_how_to_make_one(tmp_path: Path, jetson_bundle:
     assert "EDGEBERT_GPU_BUNDLE names no bundle" in done.stdout + done.stderr
 
 
+@pytest.mark.full  # ten seconds; how it judges has a test of its own
 def test_the_benchmark(tmp_path: Path, jetson_bundle: Path) -> None:
     board, out = make_board(tmp_path, "10.3"), tmp_path / "figures.json"
     done = benchmark(board, jetson_bundle, out)

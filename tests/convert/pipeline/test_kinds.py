@@ -29,8 +29,10 @@ KINDS: dict[str, tuple[tuple[str, ...], str, dict[str, Any]]] = {
 }
 
 
-# Thirty labels in `make test-full` alone: one conversion more.
-_PARAMS = [pytest.param(kind, marks=pytest.mark.full) if kind in ("thirty labels", "short") else kind for kind in KINDS]
+# The others in `make test-full` alone: a conversion each.
+_PARAMS = [
+    kind if kind in ("regression", "several labels") else pytest.param(kind, marks=pytest.mark.full) for kind in KINDS
+]
 
 
 @pytest.fixture(scope="module", params=_PARAMS)

@@ -16,6 +16,8 @@ from edgebert.bundle import Profile, Requires, Shapes
 from tests.examples.cpp.program import Program
 from tests.runtime import tiny
 
+pytestmark = pytest.mark.full  # half a minute to compile, as much to run
+
 ASSETS = Path(__file__).parents[3] / "edgebert" / "assets"
 TEXTS = (
     "",

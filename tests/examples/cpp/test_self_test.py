@@ -17,6 +17,8 @@ from edgebert.bundle import Shapes
 from tests.examples.cpp.program import Program
 from tests.runtime import tiny
 
+pytestmark = pytest.mark.full  # half a minute to compile, as much to run
+
 KIND = ("single_label_classification", ("NEGATIVE", "POSITIVE"))
 
 

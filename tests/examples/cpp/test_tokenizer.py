@@ -16,6 +16,8 @@ import tokenizers
 
 from tests.examples.cpp.program import SOURCE, Program
 
+pytestmark = pytest.mark.full  # half a minute to compile
+
 DEFAULT = Path(__file__).parents[3] / "edgebert" / "assets" / "default" / "tokenizer.json"
 
 CHARACTERS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
