@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -60,11 +61,11 @@ class Terminal(io.StringIO):
         return True
 
 
-def until(shown: Terminal, text: str) -> bool:
+def until(shown: Terminal, pattern: str) -> bool:
     deadline = time.monotonic() + 10
-    while text not in shown.getvalue() and time.monotonic() < deadline:
+    while not re.search(pattern, shown.getvalue()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return text in shown.getvalue()
+    return re.search(pattern, shown.getvalue()) is not None
 
 
 def test_a_terminal_has_one_live_bar_that_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +77,7 @@ def test_a_terminal_has_one_live_bar_that_is_cleared(monkeypatch: pytest.MonkeyP
         assert "[........................]  0%  round 1 of 3: onnx-int8" in shown.getvalue()
         progress.step(Step("round 2 of 3: onnx-int8", 0.5, 30.0))
         assert "[############............] 50%  round 2 of 3: onnx-int8, about 30 s left" in shown.getvalue()
-        assert until(shown, "about 29 s left")  # it counts down by itself
+        assert until(shown, r"about 2\d s left")  # it counts down by itself, and may skip a second on a busy machine
     finally:
         progress.close()
     assert "\n" not in shown.getvalue()

@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import given, settings  # noqa: E402
+from hypothesis import assume, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
@@ -396,6 +396,8 @@ def test_pooled_is_the_batched_formula(
         dense.append(Dense(tensors, activation))
         expected = FUNCTIONS[activation](expected @ tensors["linear.weight"].T + tensors.get("linear.bias", 0))
     if normalize:
+        # Both forms are off by float32's rounding; normalising a vector of almost nothing makes that large.
+        assume(bool(((expected**2).sum(1) > 1e-2).all()))
         expected = expected / (expected**2).sum(1, keepdim=True).sqrt().clamp(min=1e-12)
     torch.testing.assert_close(
         pooled(rows, mask, Pooling(mode, tuple(dense), normalize)), expected, atol=1e-6, rtol=1e-5
