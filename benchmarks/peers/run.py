@@ -26,6 +26,7 @@ from harness.rounds import SERVED_TEXTS, TRIAL_TEXTS, WARM_UP_TEXTS, Bench, Plan
 from harness.summary import summarize
 from harness.texts import Texts, check_checkpoint, read_texts
 
+from edgebert.bench.noise import MAX_IDLE_LOAD
 from edgebert.bench.process import load_average
 from edgebert.bundle import Manifest, open_bundle
 from edgebert.convert.machine import machine_facts
@@ -34,8 +35,6 @@ from edgebert.errors import BackendError, EdgebertError, OutputError
 
 REPOSITORY = Path(__file__).parents[2]
 INCOMPLETE = 3
-IDLE_LOAD = 0.25
-"""The 1-minute load average per core below which a machine counts as at rest."""
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True)
 
@@ -207,7 +206,7 @@ def _used(chosen: Sequence[Peer], commands: dict[str, Any]) -> list[str]:
 def _noise(before: tuple[float, float, float] | None, idle: dict[str, float]) -> list[str]:
     """Why the figures are not to be trusted, a sentence each."""
     told = []
-    if before is not None and before[0] > IDLE_LOAD * describe_machine().logical_cores:
+    if before is not None and before[0] > MAX_IDLE_LOAD * describe_machine().logical_cores:
         told.append(f"the load average was {before[0]:.2f} before the run: something else runs, or just ran")
     told += [f"{name} took {seconds:.2f} s while others worked" for name, seconds in idle.items() if seconds > 0.1]
     return told

@@ -1,15 +1,14 @@
-"""Shows how far the build of a plan is, with nothing but the standard library: a device has no more."""
+"""Shows how far the build of a plan is."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from typing import TextIO
 
+from edgebert.cli.live_line import LiveLine
 from edgebert.runtime.plans.job import BuildStep
 
 _REFRESH_S = 0.5
@@ -20,40 +19,25 @@ class BuildProgress:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._live = stream.isatty()
         self._started = time.monotonic()
         self._text = "starting"
         self._outermost = ""
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._refresh, daemon=True)
-        if self._live:
-            self._thread.start()
+        self._line = LiveLine(stream, lambda: f"[{self._seconds():5.0f} s] building: {self._text}", every=_REFRESH_S)
 
     def step(self, step: BuildStep) -> None:
         """TensorRT has come further."""
         self._text = f"{step.phase} {step.done}/{step.total}"
         if not step.parent and step.phase != self._outermost:
             self._outermost = step.phase
-            if not self._live:
+            if not self._line.live:
                 self._stream.write(f"[{self._seconds():5.0f} s] {step.phase}\n")
 
     def close(self) -> None:
         """Clears the live line."""
-        self._end.set()
-        if self._live:
-            self._thread.join()
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+        self._line.close()
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started
-
-    def _refresh(self) -> None:
-        while not self._end.wait(_REFRESH_S):
-            width = shutil.get_terminal_size().columns - 1
-            line = f"[{self._seconds():5.0f} s] building: {self._text}"
-            self._stream.write(f"\r\x1b[K{line[:width]}")
-            self._stream.flush()
 
 
 @contextlib.contextmanager

@@ -117,7 +117,13 @@ class _Fuser:
         query = self._heads(scores.input[0], _TO_HEADS)
         key = self._heads(scores.input[1], _KEYS_TO_HEADS)
         value = self._heads(context.input[1], _TO_HEADS)
-        if mask is None or query is None or key is None or value is None or len({query.count, key.count}) != 1:
+        if (
+            mask is None
+            or query is None
+            or key is None
+            or value is None
+            or len({query.count, key.count, value.count}) != 1
+        ):
             return None
         name, bias = mask
         return last, helper.make_node(
